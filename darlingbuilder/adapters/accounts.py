@@ -1,0 +1,46 @@
+"""The system's users, and systemd-sysusers that makes them."""
+
+import grp
+import pwd
+from pathlib import Path
+from typing import Protocol
+
+from darlingbuilder.adapters import process
+from darlingbuilder.adapters.process import Account
+from darlingbuilder.core.tree import Owner
+
+
+class Accounts(Protocol):
+    """The system's users."""
+
+    def find(self, name: str) -> Account | None:
+        """Look a user up; None if there is none of that name."""
+
+    def create(self, sysusers_file: Path) -> None:
+        """Make the users that a sysusers.d file describes."""
+
+    def delete(self, name: str) -> None:
+        """Delete a user and the group of that name. Succeeds if they are already gone."""
+
+
+class SystemAccounts:
+    """The real users."""
+
+    def find(self, name: str) -> Account | None:
+        """See Accounts."""
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        return Account(name, Owner(found.pw_uid, found.pw_gid))
+
+    def create(self, sysusers_file: Path) -> None:
+        """See Accounts."""
+        process.run("systemd-sysusers", sysusers_file)
+
+    def delete(self, name: str) -> None:
+        """See Accounts."""
+        if self.find(name):
+            process.run("userdel", name)
+        if any(group.gr_name == name for group in grp.getgrall()):
+            process.run("groupdel", name)

@@ -1,0 +1,142 @@
+"""Darling's launcher and the container that it boots for one prefix."""
+
+import contextlib
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from darlingbuilder.adapters import process, procfs
+from darlingbuilder.adapters.process import Account, Completed, Running, Start
+from darlingbuilder.core import wait
+from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.paths import PASSWD
+from darlingbuilder.core.tree import Links, Tree
+
+_SERVER = "darlingserver"
+_PID_FILE = Path("/.init.pid")
+# A dead server is reaped after a second or more, and until then the next call fails (FACTS).
+_SECONDS_TO_DIE = 10
+_ATTEMPTS = 2
+
+
+class Darling(Protocol):
+    """The container of one prefix, run as one unprivileged user."""
+
+    def launcher(self) -> Path:
+        """Give the launcher's path. Raises PrerequisiteError if there is none."""
+
+    def server(self) -> int | None:
+        """Give the host pid of this prefix's server; None if the container is down."""
+
+    def files(self) -> Tree:
+        """Give the guest's files as the guest sees them, whether the container is up or down."""
+
+    def boot(self, log: IO[bytes]) -> None:
+        """Bring the container up, what it prints going to ``log``. A missing prefix is made. Raises DarlingError."""
+
+    def shutdown(self) -> None:
+        """Bring the container down and wait until it is gone. Succeeds if it is down already."""
+
+    def run(self, *command: str, timeout: float) -> Completed:
+        """Run a command in the container, which must be up; a status of 0 proves nothing (FACTS)."""
+
+    def start(self, *command: str, log: IO[bytes]) -> Running:
+        """Start a command in the container, which must be up, and do not wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """The real launcher, for ``prefix`` as ``account``."""
+
+    prefix: Path
+    account: Account
+    program: str
+    boot_timeout: float
+
+    def launcher(self) -> Path:
+        """See Darling."""
+        found = Path(self.program) if self.program else process.find("darling")
+        if found is None or not found.is_file():
+            raise PrerequisiteError(
+                f"{found or 'darling'}: no launcher there",
+                hint="install Darling (https://docs.darlinghq.org), or name its launcher with the setting «darling»",
+            )
+        return found
+
+    def server(self) -> int | None:
+        """See Darling. The pid file outlives its server: it is believed only of a live one of this prefix."""
+        content = Tree(self.prefix, Links.REFUSED).read(_PID_FILE)
+        digits = (content or b"").strip()
+        found = procfs.process(int(digits)) if digits.isdigit() else None
+        if (
+            found is None
+            or found.zombie
+            or found.name != _SERVER[:15]
+            or str(self.prefix) not in found.arguments
+        ):
+            return None
+        return found.pid
+
+    def files(self) -> Tree:
+        """See Darling. A running overlay must not be changed from below, so it is entered through its server."""
+        server = self.server()
+        root = Path(f"/proc/{server}/root{self.prefix}") if server else self.prefix
+        return Tree(root, Links.REFUSED)
+
+    def boot(self, log: IO[bytes]) -> None:
+        """See Darling. A first boot may fail and the second work (darling#1613)."""
+        for _ in range(_ATTEMPTS):
+            self._end_orphans()
+            running = self.start("true", log=log)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(self.boot_timeout)
+            # The status alone proves nothing: see what the boot has brought about.
+            if running.poll() == 0 and self.server() and self.files().read(PASSWD) is not None:
+                return
+            process.kill(running.pid, signal.SIGKILL)
+            running.wait()
+            self.shutdown()
+        raise DarlingError(
+            f"the container of {self.prefix} did not boot in {_ATTEMPTS} attempts of {self.boot_timeout:g} s",
+            hint=f"try it by hand: DPREFIX={self.prefix} {self.launcher()} shell true (as {self.account.name})",
+        )
+
+    def shutdown(self) -> None:
+        """See Darling."""
+        server = self.server()
+        if server:
+            process.run(self.launcher(), "shutdown", start=self._start(), timeout=10, check=False)
+        self._end_orphans()
+        if server and not wait.until(lambda: not procfs.alive(server), seconds=_SECONDS_TO_DIE):
+            raise DarlingError(
+                f"the server of {self.prefix} (pid {server}) does not end",
+                hint="look at it with ps and dmesg",
+            )
+        # A zombie counts as alive for the launcher; without this file it does not look for one.
+        Tree(self.prefix, Links.REFUSED).remove(_PID_FILE)
+
+    def run(self, *command: str, timeout: float) -> Completed:
+        """See Darling."""
+        return process.run(
+            self.launcher(), "shell", *command, start=self._start(), timeout=timeout, check=False
+        )
+
+    def start(self, *command: str, log: IO[bytes]) -> Running:
+        """See Darling."""
+        return process.spawn(self.launcher(), "shell", *command, start=self._start(), log=log)
+
+    def _start(self) -> Start:
+        # The launcher hands its whole environment on to the guest, NIX_* included.
+        environment = {
+            "DPREFIX": str(self.prefix),
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "LANG": "C.UTF-8",
+        }
+        return Start(environment=environment, account=self.account)
+
+    def _end_orphans(self) -> None:
+        for found in procfs.inside(self.prefix):
+            process.kill(found.pid, signal.SIGKILL)
+        wait.until(lambda: not procfs.inside(self.prefix), seconds=_SECONDS_TO_DIE)

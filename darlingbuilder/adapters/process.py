@@ -1,0 +1,172 @@
+"""The only module that starts programs."""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from plumbum import local
+from plumbum.machines.local import LocalCommand
+
+from darlingbuilder.core.errors import CommandError, PrerequisiteError
+from darlingbuilder.core.tree import Owner
+
+# plumbum adds its own environment to that of each call; emptied, a program sees what its call says.
+local.env.clear()
+
+TIMED_OUT = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that has ended. ``code``: its exit status, negative for a signal, 124 for the time limit."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def line(self) -> str:
+        """The command as one types it."""
+        return shlex.join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user and group that a program can run as."""
+
+    name: str
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a program is started: by default with our environment, as we ourselves, in ``/``."""
+
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    account: Account | None = None
+    directory: Path = Path("/")
+
+
+class Running(Protocol):
+    """A program that was started and not waited for."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id on the host."""
+
+    def poll(self) -> int | None:
+        """Give its exit status, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises subprocess.TimeoutExpired."""
+
+
+def find(program: str) -> Path | None:
+    """Find ``program`` on PATH and where systems keep what is not on it."""
+    for directory in (*os.environ.get("PATH", "").split(":"), "/run/wrappers/bin", "/usr/sbin", "/sbin"):
+        candidate = Path(directory) / program
+        if directory and candidate.is_file() and os.access(candidate, os.X_OK):
+            return candidate
+    return None
+
+
+def run(
+    *argv: str | Path, start: Start | None = None, stdin: bytes = b"", timeout: float = 60, check: bool = True
+) -> Completed:
+    """Run a program for at most ``timeout`` seconds and capture what it prints.
+
+    Raises CommandError if it does not give 0; with ``check=False`` the status is in what is returned. Output goes
+    through files, not pipes: a grandchild that outlives the program cannot keep us waiting.
+    """
+    words = tuple(map(str, argv))
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        source.write(stdin)
+        source.seek(0)
+        running = _popen(words, start or Start(), stdin=source, stdout=out, stderr=err)
+        code = _ended(running, timeout)
+        completed = Completed(words, code, _text(out), _text(err))
+    if check and code != 0:
+        raise CommandError(
+            f"«{completed.line}» {_outcome(code, timeout)}: {_last_words(completed)}",
+            hint="its own message says why; run it by hand to see more",
+        )
+    return completed
+
+
+def spawn(*argv: str | Path, start: Start, log: IO[bytes]) -> Running:
+    """Start a program, stdin on /dev/null, stdout and stderr appended to ``log``, and do not wait for it.
+
+    Never a pipe: what boots a Darling container hands it to the server, which keeps it open (darling#1510).
+    """
+    return _popen(tuple(map(str, argv)), start, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal. Succeeds if the process is already gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _popen(
+    words: tuple[str, ...], start: Start, *, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]
+) -> Running:
+    program = Path(words[0]) if "/" in words[0] else find(words[0])
+    if program is None or not program.is_file():
+        raise PrerequisiteError(
+            f"{words[0]}: not found", hint="install it; «darlingbuilder doctor» lists what is needed"
+        )
+    owner = start.account.owner if start.account else None
+    identity = {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
+    running: Running = LocalCommand(program).popen(
+        words[1:],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=start.directory,
+        env=dict(start.environment),
+        new_session=True,
+        **identity,
+    )
+    return running
+
+
+def _ended(running: Running, timeout: float) -> int:
+    try:
+        return running.wait(timeout)
+    except subprocess.TimeoutExpired:
+        _kill_session(running)
+        return TIMED_OUT
+    except BaseException:
+        # Interrupted: what we started must not outlive us.
+        _kill_session(running)
+        raise
+
+
+def _kill_session(running: Running) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _outcome(code: int, timeout: float) -> str:
+    if code == TIMED_OUT:
+        return f"did not end within {timeout:g} s"
+    return f"was ended by signal {-code}" if code < 0 else f"gave {code}"
+
+
+def _last_words(completed: Completed) -> str:
+    lines = (completed.stderr.strip() or completed.stdout.strip() or "no message").splitlines()
+    return "\n".join(lines[-10:])

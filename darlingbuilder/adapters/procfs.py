@@ -1,0 +1,125 @@
+"""What /proc says of processes: who listens, what runs in a container, who is whose child."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_LISTEN = "0A"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of this machine. ``zombie``: it has ended and nobody has asked for its status."""
+
+    pid: int
+    parent: int
+    name: str
+    zombie: bool
+    arguments: tuple[str, ...]
+
+
+def process(pid: int) -> Process | None:
+    """Describe ``pid``; None if there is no such process."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes().decode(errors="replace")
+        arguments = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name stands in parentheses and may hold any character.
+    name = stat[stat.index("(") + 1 : stat.rindex(")")]
+    state, parent = stat[stat.rindex(")") + 1 :].split()[:2]
+    return Process(pid, int(parent), name, state in "ZX", tuple(arguments.rstrip("\0").split("\0")))
+
+
+def alive(pid: int) -> bool:
+    """Whether ``pid`` runs; a zombie does not."""
+    found = process(pid)
+    return found is not None and not found.zombie
+
+
+def inside(mount_point: Path) -> list[Process]:
+    """List the processes in whose mount namespace something is mounted on ``mount_point``, but not in ours.
+
+    A Darling container mounts its prefix in a namespace of its own, so these are the container's processes.
+    """
+    verdicts = {_namespace("self"): False}
+    found = []
+    for pid in _pids():
+        namespace = _namespace(str(pid))
+        if namespace is None:
+            continue
+        if namespace not in verdicts:
+            verdicts[namespace] = str(mount_point) in _mount_points(pid)
+        described = process(pid) if verdicts[namespace] else None
+        if described and not described.zombie:
+            found.append(described)
+    return found
+
+
+def listener(port: int) -> Process | None:
+    """Find the process that listens on TCP ``port``; None if nobody does, or it cannot be seen."""
+    return next(iter(listeners(port)), None)
+
+
+def listeners(port: int) -> list[Process]:
+    """List the processes that listen on TCP ``port``, on any address."""
+    sockets = {f"socket:[{inode}]" for inode in _inodes(port, _LISTEN)}
+    return (
+        [found for pid in _pids() if sockets & _open_sockets(pid) and (found := process(pid))]
+        if sockets
+        else []
+    )
+
+
+def is_listening(port: int) -> bool:
+    """Whether anybody listens on TCP ``port``, seen or not."""
+    return any(_inodes(port, _LISTEN))
+
+
+def started(pid: int) -> float | None:
+    """Give the time at which ``pid`` started, in seconds of the epoch; None if there is no such process."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    ticks = int(stat[stat.rindex(")") + 1 :].split()[19])
+    boot = next(
+        int(line.split()[1]) for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime")
+    )
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
+
+
+def _namespace(pid: str) -> str | None:
+    try:
+        return os.readlink(_PROC / pid / "ns" / "mnt")
+    except OSError:
+        return None
+
+
+def _mount_points(pid: int) -> set[str]:
+    with contextlib.suppress(OSError):
+        lines = (_PROC / str(pid) / "mountinfo").read_text().splitlines()
+        return {line.split()[4].encode().decode("unicode_escape") for line in lines}
+    return set()
+
+
+def _inodes(port: int, state: str) -> Iterator[str]:
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in (_PROC / "net" / table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] == state and int(words[1].rpartition(":")[2], 16) == port:
+                    yield words[9]
+
+
+def _open_sockets(pid: int) -> set[str]:
+    with contextlib.suppress(OSError):
+        return {os.readlink(entry.path) for entry in os.scandir(_PROC / str(pid) / "fd")}
+    return set()

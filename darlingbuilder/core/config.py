@@ -1,0 +1,244 @@
+"""Settings from defaults, file, environment and flags, each value with its origin."""
+
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.settings import NixSettings, Settings, check_together
+
+DEFAULT_FILE = Path("/etc/darlingbuilder/config.toml")
+_VARIABLE_PREFIX = "DARLINGBUILDER_"
+# Variables of that prefix that are no settings.
+_OTHER_VARIABLES = frozenset({"DARLINGBUILDER_CONFIG"})
+
+Value = str | int | bool | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One leaf of the settings: ``key`` is dotted, ``type`` carries bounds and help."""
+
+    key: str
+    type: Any
+    default: Value
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag: ``nix.package`` gives ``--nix-package``."""
+        return "--" + self.key.replace(".", "-").replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable: ``nix.package`` gives ``DARLINGBUILDER_NIX_PACKAGE``."""
+        return _VARIABLE_PREFIX + self.key.replace(".", "_").upper()
+
+    @property
+    def is_list(self) -> bool:
+        """Whether text is split at commas and spaces."""
+        return typing.get_origin(_bare(self.type)) is list
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off."""
+        return _bare(self.type) is bool
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings in force and, by key, where each was said."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Values of one origin. ``text``: they are strings that are still to be converted."""
+
+    label: str
+    values: Mapping[str, object]
+    text: bool = False
+
+
+@cache
+def table() -> Mapping[str, Setting]:
+    """Every setting by its dotted key, in the order of the declaration."""
+    return {setting.key: setting for setting in _leaves(Settings, "")}
+
+
+def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> Config:
+    """Merge defaults < ``file`` < ``environment`` < ``flags`` (dotted key → text). Raises ConfigError.
+
+    Without ``file`` the variable DARLINGBUILDER_CONFIG names it; the default file alone may be missing.
+    """
+    named = file or (Path(path) if (path := environment.get("DARLINGBUILDER_CONFIG")) else None)
+    sources = (
+        Source(str(named or DEFAULT_FILE), _from_file(named or DEFAULT_FILE, needed=named is not None)),
+        Source("environment", _from_environment(environment), text=True),
+        Source("flag", flags, text=True),
+    )
+    values: dict[str, Value] = {key: setting.default for key, setting in table().items()}
+    origins = dict.fromkeys(values, "default")
+    for source in sources:
+        for key, value in source.values.items():
+            values[key] = _convert(key, value, source)
+            origins[key] = source.label
+    settings = inflate(values)
+    check_together(settings)
+    return Config(settings, origins, named or DEFAULT_FILE)
+
+
+def flatten(settings: Settings) -> dict[str, Value]:
+    """Give ``settings`` as dotted key → value."""
+    flat: dict[str, Value] = {}
+    for name, value in msgspec.to_builtins(settings).items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": leaf for inner, leaf in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def inflate(values: Mapping[str, object]) -> Settings:
+    """Make settings of dotted keys. Raises msgspec.ValidationError where a value does not fit."""
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        *parents, leaf = key.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[leaf] = value
+    return msgspec.convert(tree, Settings)
+
+
+def _leaves(struct: type[msgspec.Struct], prefix: str) -> list[Setting]:
+    annotations = typing.get_type_hints(struct, include_extras=True)
+    found: list[Setting] = []
+    for field in msgspec.structs.fields(struct):
+        annotation = annotations[field.name]
+        if _bare(annotation) is NixSettings:
+            found += _leaves(NixSettings, f"{field.name}.")
+            continue
+        default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+        found.append(Setting(prefix + field.name, annotation, default, _help(annotation)))
+    return found
+
+
+def _bare(annotation: Any) -> Any:  # noqa: ANN401 - a type expression has no type of its own
+    return _bare(annotation.__origin__) if typing.get_origin(annotation) is Annotated else annotation
+
+
+def _help(annotation: Any) -> str:  # noqa: ANN401 - as above
+    return next(str(meta.description) for meta in reversed(annotation.__metadata__) if meta.description)
+
+
+def _from_file(file: Path, *, needed: bool) -> dict[str, object]:
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not needed:
+            return {}
+        raise ConfigError(f"{file}: no such file", hint="check --config and DARLINGBUILDER_CONFIG") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}", hint="make it a readable UTF-8 file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}", hint="see https://toml.io for the syntax") from error
+    except RecursionError:
+        raise ConfigError(f"{file}: nested too deeply", hint="settings have at most one table") from None
+    return _flat_tree(tree, str(file))
+
+
+def _flat_tree(tree: Mapping[str, object], label: str) -> dict[str, object]:
+    tables = {key.partition(".")[0] for key in table() if "." in key}
+    flat: dict[str, object] = {}
+    for name, value in tree.items():
+        if name in tables and isinstance(value, dict):
+            flat |= {f"{name}.{inner}": leaf for inner, leaf in value.items()}
+        elif name in tables:
+            raise ConfigError(f"{label}: {name} is a table", hint=f"write [{name}] and its keys below it")
+        else:
+            flat[name] = value
+    for key in flat:
+        _known(key, label)
+    return flat
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    keys = {setting.variable: key for key, setting in table().items()}
+    found: dict[str, object] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(_VARIABLE_PREFIX) or variable in _OTHER_VARIABLES:
+            continue
+        if variable not in keys:
+            raise ConfigError(f"environment: unknown setting {variable}", hint=_nearest(variable, keys))
+        found[keys[variable]] = value
+    return found
+
+
+def _known(key: str, label: str) -> None:
+    if key not in table():
+        raise ConfigError(f"{label}: unknown setting {key!r}", hint=_nearest(key, table()))
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    listing = "«darlingbuilder config show» lists them all"
+    return f"did you mean {close[0]!r}? {listing}" if close else listing
+
+
+def _convert(key: str, value: object, source: Source) -> Value:
+    setting = table()[key]
+    if source.text and setting.is_list:
+        value = str(value).replace(",", " ").split()
+    try:
+        return typing.cast("Value", msgspec.convert(value, setting.type, strict=not source.text))
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{source.label}: {key} = {_shown(value)}: {error}", hint=f"{key} is {describe(setting)}"
+        ) from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    longest = 60
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def describe(setting: Setting) -> str:
+    """Say in words what ``setting`` takes: its help and its type."""
+    return f"{setting.help} ({_type_name(setting.type)})"
+
+
+def _type_name(annotation: Any) -> str:  # noqa: ANN401 - as above
+    bare = _bare(annotation)
+    if typing.get_origin(bare) is typing.Literal:
+        return " or ".join(typing.get_args(bare))
+    if isinstance(bare, types.UnionType) or typing.get_origin(bare) is typing.Union:
+        return " or ".join(_type_name(part) for part in typing.get_args(bare))
+    if typing.get_origin(bare) is list:
+        return "a list of names"
+    return {bool: "true or false", int: "a whole number", str: "text"}[bare] + _bounds(annotation)
+
+
+def _bounds(annotation: Any) -> str:  # noqa: ANN401 - as above
+    metas = getattr(annotation, "__metadata__", ())
+    low = next((meta.ge for meta in metas if meta.ge is not None), None)
+    high = next((meta.le for meta in metas if meta.le is not None), None)
+    return f" from {low} to {high}" if low is not None and high is not None else ""
+
+
+def current_environment() -> Mapping[str, str]:
+    """Give the environment of this process."""
+    return os.environ

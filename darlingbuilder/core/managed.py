@@ -1,0 +1,76 @@
+"""Files that darlingbuilder owns whole: compared, written and withdrawn in one way."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.core import drift
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import ForeignFileError
+from darlingbuilder.core.tree import ROOT, Owner, Tree
+
+HEADER = "# managed by darlingbuilder"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedFile:
+    """A text file of ours at ``path`` in ``tree``; its first line is HEADER, which tells it from a foreign one."""
+
+    tree: Tree
+    path: Path
+    body: str
+    mode: int = 0o644
+    owner: Owner = ROOT
+
+    @property
+    def text(self) -> str:
+        """The whole content, header included."""
+        return f"{HEADER}; changes are undone by «darlingbuilder init»\n{self.body}"
+
+
+def check(files: Iterable[ManagedFile]) -> list[Drift]:
+    """List how ``files`` differ from what is there, in content, mode or owner."""
+    return [found for file in files for found in _check_one(file)]
+
+
+def converge(files: Iterable[ManagedFile]) -> None:
+    """Write those of ``files`` that differ. Raises ForeignFileError where somebody else's file is in the way."""
+    for file in files:
+        if not _check_one(file):
+            continue
+        _refuse_foreign(file)
+        file.tree.write(file.path, file.text.encode(), mode=file.mode, owner=file.owner)
+
+
+def withdraw(tree: Tree, paths: Iterable[Path]) -> None:
+    """Remove the files of ours at ``paths``; a foreign one stays. Succeeds if they are already gone."""
+    for path in paths:
+        content = tree.read(path)
+        if content is not None and content.startswith(HEADER.encode()):
+            tree.remove(path)
+
+
+def _check_one(file: ManagedFile) -> list[Drift]:
+    actual = file.tree.read(file.path)
+    what = str(file.path)
+    if differences := drift.of_text(
+        what, None if actual is None else actual.decode(errors="replace"), file.text
+    ):
+        return differences
+    attributes = file.tree.attributes(file.path)
+    if attributes is None:
+        return [Drift(what, "absent")]
+    if attributes.mode != file.mode:
+        return [Drift(what, f"mode is {attributes.mode:04o}, should be {file.mode:04o}")]
+    if attributes.owner != file.owner:
+        return [Drift(what, f"belongs to {attributes.owner.uid}:{attributes.owner.gid}")]
+    return []
+
+
+def _refuse_foreign(file: ManagedFile) -> None:
+    content = file.tree.read(file.path)
+    if content is not None and not content.startswith(HEADER.encode()):
+        raise ForeignFileError(
+            f"{file.path} was not written by darlingbuilder",
+            hint="move it away if it is not needed, then run «darlingbuilder init» again",
+        )

@@ -1,0 +1,89 @@
+"""Every file name that darlingbuilder uses, each written once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.core.settings import Settings
+
+UNIT = "darling-builder.service"
+ALIAS = "darling-builder"
+
+# Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
+GUEST_ETC = Path("/private/etc/darlingbuilder")
+SSHD_CONFIG = GUEST_ETC / "sshd_config"
+HOST_KEY = GUEST_ETC / "ssh_host_ed25519_key"
+AUTHORIZED_KEYS = GUEST_ETC / "authorized_keys"
+CA_BUNDLE = GUEST_ETC / "ca-bundle.crt"
+NIX_CONF = Path("/private/etc/nix/nix.conf")
+PASSWD = Path("/private/etc/passwd")
+GUEST_NIX = Path("/nix")
+GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
+
+# On the host.
+SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
+TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
+UNIT_FILE = Path("/etc/systemd/system") / UNIT
+SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
+NIX_MACHINES = Path("/etc/nix/machines")
+OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
+HOST_NIX_CONF = Path("/etc/nix/nix.conf")
+LOCK = Path("/run/darlingbuilder.lock")
+# Sockets of ssh's ControlMaster: a directory that root alone may enter.
+CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The paths that follow from the settings."""
+
+    settings: Settings
+
+    @property
+    def state(self) -> Path:
+        """Everything that the builder keeps; root's."""
+        return Path(self.settings.state)
+
+    @property
+    def marker(self) -> Path:
+        """The one file that says that the prefix is ours."""
+        return self.state / "builder.json"
+
+    @property
+    def prefix(self) -> Path:
+        """The Darling prefix."""
+        return self.settings.prefix_path
+
+    @property
+    def workdir(self) -> Path:
+        """The overlay's work directory, which Darling puts beside the prefix."""
+        return self.prefix.with_name(f"{self.prefix.name}.workdir")
+
+    @property
+    def nix(self) -> Path:
+        """The guest's /nix; the service user's."""
+        return self.state / "nix"
+
+    @property
+    def key(self) -> Path:
+        """The host's private key for the builder."""
+        return Path(self.settings.key)
+
+    @property
+    def host_key(self) -> Path:
+        """The private host key of the guest's sshd, from which the prefix gets its copy."""
+        return self.state / "keys" / "ssh_host_ed25519_key"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The guest's public host key under its alias, for ssh on the host."""
+        return self.state / "known_hosts"
+
+    @property
+    def boot_log(self) -> Path:
+        """What the container's boot and its sshd print."""
+        return self.state / "guest.log"
+
+
+def public_half(key: Path) -> Path:
+    """Name the file of the public key that belongs to the private ``key``."""
+    return key.with_name(f"{key.name}.pub")

@@ -1,0 +1,224 @@
+"""The only module that reads and writes files of the machine and of the guest."""
+
+import contextlib
+import enum
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from darlingbuilder.core.errors import ForeignFileError, GuestPathError
+
+_HERE = os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class Kind(enum.Enum):
+    """What a name in a directory is."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"
+
+
+class Links(enum.Enum):
+    """Whether symbolic links among the parents of a path are followed.
+
+    The guest's user may plant links in the prefix; root must not follow them.
+    """
+
+    FOLLOWED = "followed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user and group that a file belongs to."""
+
+    uid: int
+    gid: int
+
+
+ROOT = Owner(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What ``lstat`` says of a path; ``mode`` holds the permission bits alone."""
+
+    kind: Kind
+    mode: int
+    owner: Owner
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A directory whose inhabitants are named by absolute paths below it."""
+
+    root: Path
+    links: Links = Links.FOLLOWED
+
+    def attributes(self, path: Path) -> Attributes | None:
+        """Describe ``path`` itself, never what it links to; None if it is absent."""
+        try:
+            with self._parent(path) as (parent, name):
+                return _attributes(os.stat(name, dir_fd=parent, follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, path: Path) -> bytes | None:
+        """Give the content of the file ``path``; None if there is no such file."""
+        flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW if self.links is Links.REFUSED else 0)
+        found = self.attributes(path)
+        if found is None or (found.kind is not Kind.FILE and self.links is Links.REFUSED):
+            return None
+        try:
+            with self._parent(path) as (parent, name), open(_at(name, flags, parent), "rb") as file:
+                return file.read()
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+
+    def link(self, path: Path) -> str | None:
+        """Give the target of the symbolic link ``path``; None if it is none."""
+        found = self.attributes(path)
+        if found is None or found.kind is not Kind.LINK:
+            return None
+        with self._parent(path) as (parent, name):
+            return os.readlink(name, dir_fd=parent)
+
+    def names(self, path: Path) -> list[str]:
+        """List the directory ``path``, sorted; nothing if it is absent."""
+        try:
+            with self._directory(path) as directory:
+                return sorted(os.listdir(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def write(self, path: Path, content: bytes, *, mode: int = 0o644, owner: Owner | None = None) -> None:
+        """Put ``content`` at ``path`` whole or not at all, with its final mode and owner from the first byte.
+
+        Missing parents are made; without ``owner`` the file belongs to this process.
+        """
+        self.make_directory(path.parent)
+        with self._parent(path) as (parent, name):
+            self._refuse_link(path, parent, name)
+            temporary = f".{name}.{secrets.token_hex(4)}.darlingbuilder"
+            descriptor = os.open(temporary, _NEW, 0o600, dir_fd=parent)
+            try:
+                _fill(descriptor, content, mode, owner)
+                os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            except BaseException:
+                os.unlink(temporary, dir_fd=parent)
+                raise
+            os.fsync(parent)
+
+    def write_link(self, path: Path, target: str, *, owner: Owner | None = None) -> None:
+        """Make ``path`` a symbolic link to ``target``, replacing a link at once."""
+        self.make_directory(path.parent)
+        with self._parent(path) as (parent, name):
+            temporary = f".{name}.{secrets.token_hex(4)}.darlingbuilder"
+            os.symlink(target, temporary, dir_fd=parent)
+            if owner:
+                os.chown(temporary, owner.uid, owner.gid, dir_fd=parent, follow_symlinks=False)
+            os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def make_directory(self, path: Path, *, mode: int = 0o755, owner: Owner | None = None) -> None:
+        """Make ``path`` and its missing parents; with ``owner``, correct one that exists."""
+        if path == path.parent:
+            return
+        found = self.attributes(path)
+        if found is None:
+            self.make_directory(path.parent)
+            with self._parent(path) as (parent, name):
+                os.mkdir(name, 0o700, dir_fd=parent)
+        if found is None or owner:
+            with self._directory(path) as directory:
+                if owner:
+                    os.fchown(directory, owner.uid, owner.gid)
+                os.fchmod(directory, mode)
+
+    def remove(self, path: Path) -> None:
+        """Remove the file, link or whole directory ``path``. Succeeds if it is already gone."""
+        found = self.attributes(path)
+        if found is None:
+            return
+        with self._parent(path) as (parent, name):
+            if found.kind is Kind.DIRECTORY:
+                shutil.rmtree(name, dir_fd=parent)
+            else:
+                os.unlink(name, dir_fd=parent)
+
+    def remove_if_empty(self, path: Path) -> None:
+        """Remove the directory ``path`` if nothing is in it. Succeeds if it is already gone."""
+        with contextlib.suppress(FileNotFoundError, OSError), self._parent(path) as (parent, name):
+            os.rmdir(name, dir_fd=parent)
+
+    def _refuse_link(self, path: Path, parent: int, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+                raise ForeignFileError(
+                    f"{self.root / path.relative_to('/')} is a symbolic link, not a file of ours",
+                    hint="whatever manages it (NixOS, say) must do this part; or remove the link",
+                )
+
+    @contextlib.contextmanager
+    def _parent(self, path: Path) -> Iterator[tuple[int, str]]:
+        with self._directory(path.parent) as directory:
+            yield directory, path.name
+
+    @contextlib.contextmanager
+    def _directory(self, path: Path) -> Iterator[int]:
+        relative = PurePosixPath(path).relative_to("/")
+        if self.links is Links.FOLLOWED:
+            descriptor = os.open(self.root / relative, os.O_RDONLY | _HERE)
+        else:
+            descriptor = self._descend(relative)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _descend(self, relative: PurePosixPath) -> int:
+        """Open ``relative`` component by component, so that no link on the way is followed."""
+        descriptor = os.open(self.root, os.O_RDONLY | _HERE)
+        for name in relative.parts:
+            outer = descriptor
+            try:
+                descriptor = os.open(name, os.O_RDONLY | _HERE | os.O_NOFOLLOW, dir_fd=outer)
+            except NotADirectoryError:
+                raise GuestPathError(
+                    f"{self.root / relative}: {name} is no directory of its own",
+                    hint="somebody in the guest has replaced it; remove it, or make a new prefix",
+                ) from None
+            finally:
+                os.close(outer)
+        return descriptor
+
+
+def _at(name: str, flags: int, parent: int) -> int:
+    return os.open(name, flags, dir_fd=parent)
+
+
+def _fill(descriptor: int, content: bytes, mode: int, owner: Owner | None) -> None:
+    with open(descriptor, "wb") as file:
+        if owner:
+            os.fchown(descriptor, owner.uid, owner.gid)
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _attributes(found: os.stat_result) -> Attributes:
+    kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.LINK}
+    return Attributes(
+        kind=kinds.get(stat.S_IFMT(found.st_mode), Kind.OTHER),
+        mode=stat.S_IMODE(found.st_mode),
+        owner=Owner(found.st_uid, found.st_gid),
+        mtime_ns=found.st_mtime_ns,
+    )

@@ -1,0 +1,1 @@
+"""What a builder consists of: one module a part, in the order of ``plan.build``."""
