@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from darlingbuilder.adapters import process, procfs
-from darlingbuilder.adapters.process import Account, Completed, Running, Start
+from darlingbuilder.adapters.accounts import Accounts
+from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
@@ -48,10 +49,11 @@ class Darling(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """The real launcher, for ``prefix`` as ``account``."""
+    """The real launcher, for ``prefix`` as ``user``. ``program``: its path, or empty for the one found."""
 
     prefix: Path
-    account: Account
+    user: str
+    accounts: Accounts
     program: str
     boot_timeout: float
 
@@ -70,12 +72,7 @@ class Launcher:
         content = Tree(self.prefix, Links.REFUSED).read(_PID_FILE)
         digits = (content or b"").strip()
         found = procfs.process(int(digits)) if digits.isdigit() else None
-        if (
-            found is None
-            or found.zombie
-            or found.name != _SERVER[:15]
-            or str(self.prefix) not in found.arguments
-        ):
+        if found is None or found.zombie or found.name != _SERVER[:15] or str(self.prefix) not in found.arguments:
             return None
         return found.pid
 
@@ -100,7 +97,7 @@ class Launcher:
             self.shutdown()
         raise DarlingError(
             f"the container of {self.prefix} did not boot in {_ATTEMPTS} attempts of {self.boot_timeout:g} s",
-            hint=f"try it by hand: DPREFIX={self.prefix} {self.launcher()} shell true (as {self.account.name})",
+            hint=f"try it by hand: DPREFIX={self.prefix} {self.launcher()} shell true (as {self.user})",
         )
 
     def shutdown(self) -> None:
@@ -119,9 +116,7 @@ class Launcher:
 
     def run(self, *command: str, timeout: float) -> Completed:
         """See Darling."""
-        return process.run(
-            self.launcher(), "shell", *command, start=self._start(), timeout=timeout, check=False
-        )
+        return process.run(self.launcher(), "shell", *command, start=self._start(), timeout=timeout, check=False)
 
     def start(self, *command: str, log: IO[bytes]) -> Running:
         """See Darling."""
@@ -134,7 +129,10 @@ class Launcher:
             "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
             "LANG": "C.UTF-8",
         }
-        return Start(environment=environment, account=self.account)
+        account = self.accounts.find(self.user)
+        if account is None:
+            raise PrerequisiteError(f"there is no user {self.user}", hint="run «darlingbuilder init», which makes it")
+        return Start(environment=environment, account=account)
 
     def _end_orphans(self) -> None:
         for found in procfs.inside(self.prefix):

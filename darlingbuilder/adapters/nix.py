@@ -1,13 +1,8 @@
 """The host's Nix, by its own command-line tools."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-from darlingbuilder.adapters import process
-from darlingbuilder.adapters.process import Completed
 
 _COMMAND = ("--extra-experimental-features", "nix-command")
 _FETCH_SECONDS = 3600

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from plumbum import local
 from plumbum.machines.local import LocalCommand
@@ -125,17 +125,17 @@ def _popen(
         )
     owner = start.account.owner if start.account else None
     identity = {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
-    running: Running = LocalCommand(program).popen(
+    popen = LocalCommand(str(program)).popen(
         words[1:],
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        cwd=start.directory,
+        cwd=str(start.directory),
         env=dict(start.environment),
         new_session=True,
         **identity,
     )
-    return running
+    return cast("Running", popen)  # a wrapper that hands everything on to subprocess.Popen
 
 
 def _ended(running: Running, timeout: float) -> int:

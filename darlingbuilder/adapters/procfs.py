@@ -67,11 +67,7 @@ def listener(port: int) -> Process | None:
 def listeners(port: int) -> list[Process]:
     """List the processes that listen on TCP ``port``, on any address."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port, _LISTEN)}
-    return (
-        [found for pid in _pids() if sockets & _open_sockets(pid) and (found := process(pid))]
-        if sockets
-        else []
-    )
+    return [found for pid in _pids() if sockets & _open_sockets(pid) and (found := process(pid))] if sockets else []
 
 
 def is_listening(port: int) -> bool:
@@ -98,7 +94,7 @@ def _pids() -> Iterator[int]:
 
 def _namespace(pid: str) -> str | None:
     try:
-        return os.readlink(_PROC / pid / "ns" / "mnt")
+        return str((_PROC / pid / "ns" / "mnt").readlink())
     except OSError:
         return None
 
@@ -121,5 +117,5 @@ def _inodes(port: int, state: str) -> Iterator[str]:
 
 def _open_sockets(pid: int) -> set[str]:
     with contextlib.suppress(OSError):
-        return {os.readlink(entry.path) for entry in os.scandir(_PROC / str(pid) / "fd")}
+        return {str(entry.readlink()) for entry in (_PROC / str(pid) / "fd").iterdir()}
     return set()

@@ -19,7 +19,5 @@ def of_text(what: str, actual: str | None, wanted: str) -> list[Drift]:
         return []
     if actual is None:
         return [Drift(what, "absent")]
-    lines = difflib.unified_diff(
-        actual.splitlines(), wanted.splitlines(), "is", "should be", lineterm="", n=1
-    )
+    lines = difflib.unified_diff(actual.splitlines(), wanted.splitlines(), "is", "should be", lineterm="", n=1)
     return [Drift(what, "differs", "\n".join(lines))]

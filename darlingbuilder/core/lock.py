@@ -30,9 +30,7 @@ def held(path: Path, *, purpose: str, seconds: float) -> Iterator[Lock]:
     lock = Lock(descriptor)
     try:
         if not wait.until(lambda: _taken(descriptor), seconds=seconds):
-            raise LockedError(
-                f"{_holder(descriptor)} is at work", hint="wait until it has ended, then try again"
-            )
+            raise LockedError(f"{_holder(descriptor)} is at work", hint="wait until it has ended, then try again")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"darlingbuilder {purpose} (pid {os.getpid()})\n".encode(), 0)
         yield lock

@@ -53,9 +53,7 @@ def withdraw(tree: Tree, paths: Iterable[Path]) -> None:
 def _check_one(file: ManagedFile) -> list[Drift]:
     actual = file.tree.read(file.path)
     what = str(file.path)
-    if differences := drift.of_text(
-        what, None if actual is None else actual.decode(errors="replace"), file.text
-    ):
+    if differences := drift.of_text(what, None if actual is None else actual.decode(errors="replace"), file.text):
         return differences
     attributes = file.tree.attributes(file.path)
     if attributes is None:

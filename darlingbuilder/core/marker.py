@@ -30,9 +30,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
         """The settings that the builder was made with; a key that is newer than the marker has its default."""
         defaults: Mapping[str, Value] = {key: setting.default for key, setting in config.table().items()}
         known = {key: value for key, value in self.settings.items() if key in defaults}
-        origins = dict.fromkeys(defaults, "default") | {
-            key: self.origins.get(key, "default") for key in known
-        }
+        origins = dict.fromkeys(defaults, "default") | {key: self.origins.get(key, "default") for key in known}
         return Config(config.inflate({**defaults, **known}), origins, Path(self.config_file))
 
 

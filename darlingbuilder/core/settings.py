@@ -35,9 +35,7 @@ class NixSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = ""
     tarball: Annotated[MaybePath, Meta(description="an unpacked-on-install release tarball of Nix")] = ""
     sha256: Annotated[Sha256, Meta(description="SHA-256 of nix.tarball, 64 hexadecimal digits")] = ""
-    version: Annotated[
-        Version, Meta(description="a version of Nix whose x86_64-darwin store path is known")
-    ] = ""
+    version: Annotated[Version, Meta(description="a version of Nix whose x86_64-darwin store path is known")] = ""
     cacert: Annotated[
         StorePath,
         Meta(description="store path of the CA bundle for the guest; default: nix's, or the host's"),
@@ -52,9 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Count | Literal["auto"], Meta(description="builds at once; auto: the number of processors")
     ] = 4
     speed_factor: Annotated[Count, Meta(description="preference over other builders of the same system")] = 1
-    supported_features: Annotated[
-        list[Feature], Meta(description="system features that this builder offers")
-    ] = []
+    supported_features: Annotated[list[Feature], Meta(description="system features that this builder offers")] = []
     mandatory_features: Annotated[
         list[Feature], Meta(description="system features that a derivation must ask for to be built here")
     ] = []
@@ -71,16 +67,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     darling: Annotated[
         MaybePath, Meta(description="the launcher; default: found on PATH or in /run/wrappers/bin")
     ] = ""
-    cores: Annotated[
-        int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")
-    ] = 0
-    min_free: Annotated[Size, Meta(description="free space below which the guest's Nix collects garbage")] = (
-        "0"
-    )
+    cores: Annotated[int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")] = 0
+    min_free: Annotated[Size, Meta(description="free space below which the guest's Nix collects garbage")] = "0"
     max_free: Annotated[Size, Meta(description="free space at which that garbage collection ends")] = "0"
-    protocol: Annotated[
-        Literal["ssh-ng", "ssh"], Meta(description="how the host's Nix speaks to the builder")
-    ] = "ssh-ng"
+    protocol: Annotated[Literal["ssh-ng", "ssh"], Meta(description="how the host's Nix speaks to the builder")] = (
+        "ssh-ng"
+    )
     register: Annotated[
         bool, Meta(description="register the builder with the host's Nix; NixOS does that itself")
     ] = True
@@ -89,9 +81,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(ge=64, le=1048576, description="soft limit of open files; Nix closes each one before a build"),
     ] = 256
     boot_timeout: Annotated[Seconds, Meta(description="seconds that one boot of the container may take")] = 60
-    grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = (
-        600
-    )
+    grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = 600
     nix: Annotated[NixSettings, Meta(description="the guest's Nix")] = NixSettings()
 
     @property

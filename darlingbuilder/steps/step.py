@@ -1,11 +1,8 @@
 """What every part of a builder can do: say how it differs, converge, and be withdrawn."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import BuilderError
 
 
 class Step(Protocol):
@@ -23,12 +20,3 @@ class Step(Protocol):
 
     def revert(self) -> None:
         """Remove what ``apply`` made. Succeeds if it is already gone; nothing foreign is touched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the check of a step gave; ``error`` is why it could not be made."""
-
-    step: str
-    drift: Sequence[Drift]
-    error: BuilderError | None = None

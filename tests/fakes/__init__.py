@@ -1,0 +1,1 @@
+"""Fakes that behave: each passes the contract tests of the adapter that it stands for."""
