@@ -1,0 +1,21 @@
+"""A real machine to try darlingbuilder on: systemd, D-Bus, Nix and OpenSSH in namespaces of their own."""
+
+from .commands import CommandError, CommandTimeoutError, Completed
+from .machine import Machine, MachineError
+from .roots import SUITES, Suite, debian_root
+from .tree import Entry, Kind, differences, touched
+
+__all__ = [
+    "SUITES",
+    "CommandError",
+    "CommandTimeoutError",
+    "Completed",
+    "Entry",
+    "Kind",
+    "Machine",
+    "MachineError",
+    "Suite",
+    "debian_root",
+    "differences",
+    "touched",
+]
