@@ -3,9 +3,9 @@
 import contextlib
 import signal
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NoReturn, Protocol
 
 from darlingbuilder.adapters import process, procfs
 from darlingbuilder.adapters.accounts import Accounts
@@ -40,11 +40,23 @@ class Darling(Protocol):
     def shutdown(self) -> None:
         """Bring the container down and wait until it is gone. Succeeds if it is down already."""
 
+    def mount(self, source: Path, target: Path) -> None:
+        """Bind the host's directory ``source`` on the guest's directory ``target``; the container must be up."""
+
+    def is_mounted(self, target: Path) -> bool:
+        """Whether something is mounted on the guest's directory ``target``; false if the container is down."""
+
+    def processes(self) -> list[procfs.Process]:
+        """List the processes of the container, as the host sees them."""
+
     def run(self, *command: str, timeout: float) -> Completed:
         """Run a command in the container, which must be up; a status of 0 proves nothing (FACTS)."""
 
     def start(self, *command: str, log: IO[bytes]) -> Running:
         """Start a command in the container, which must be up, and do not wait for it."""
+
+    def become(self, *command: str, terminal: str) -> NoReturn:
+        """Replace this process by a command, or a shell, in the container; ``terminal`` is the guest's TERM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,22 @@ class Launcher:
         # A zombie counts as alive for the launcher; without this file it does not look for one.
         Tree(self.prefix, Links.REFUSED).remove(_PID_FILE)
 
+    def mount(self, source: Path, target: Path) -> None:
+        """See Darling. Made in the container's own namespace; one made outside stays invisible to the guest."""
+        server = self.server()
+        if server is None:
+            raise DarlingError(f"the container of {self.prefix} is down", hint="start it: darlingbuilder start")
+        process.run("nsenter", f"--mount=/proc/{server}/ns/mnt", "mount", "--bind", source, self._below(target))
+
+    def is_mounted(self, target: Path) -> bool:
+        """See Darling."""
+        server = self.server()
+        return server is not None and str(self._below(target)) in procfs.mount_points(server)
+
+    def processes(self) -> list[procfs.Process]:
+        """See Darling."""
+        return procfs.inside(self.prefix)
+
     def run(self, *command: str, timeout: float) -> Completed:
         """See Darling."""
         return process.run(self.launcher(), "shell", *command, start=self._start(), timeout=timeout, check=False)
@@ -121,6 +149,15 @@ class Launcher:
     def start(self, *command: str, log: IO[bytes]) -> Running:
         """See Darling."""
         return process.spawn(self.launcher(), "shell", *command, start=self._start(), log=log)
+
+    def become(self, *command: str, terminal: str) -> NoReturn:
+        """See Darling."""
+        start = self._start()
+        start = replace(start, environment={**start.environment, "TERM": terminal})
+        process.become(self.launcher(), "shell", *command, start=start)
+
+    def _below(self, path: Path) -> Path:
+        return self.prefix / path.relative_to("/")
 
     def _start(self) -> Start:
         # The launcher hands its whole environment on to the guest, NIX_* included.

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, NoReturn, Protocol, cast
 
 from plumbum import local
 from plumbum.machines.local import LocalCommand
@@ -109,6 +109,17 @@ def spawn(*argv: str | Path, start: Start, log: IO[bytes]) -> Running:
     return _popen(tuple(map(str, argv)), start, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
+def become(*argv: str | Path, start: Start) -> NoReturn:
+    """Replace this process by a program, which keeps our stdin, stdout and stderr."""
+    program = _program(str(argv[0]))
+    os.chdir(start.directory)
+    if start.account:
+        os.setgroups([])
+        os.setgid(start.account.owner.gid)
+        os.setuid(start.account.owner.uid)
+    os.execve(program, tuple(map(str, argv)), dict(start.environment))  # noqa: S606 - no shell is wanted
+
+
 def kill(pid: int, number: signal.Signals) -> None:
     """Send a signal. Succeeds if the process is already gone."""
     with contextlib.suppress(ProcessLookupError):
@@ -118,14 +129,9 @@ def kill(pid: int, number: signal.Signals) -> None:
 def _popen(
     words: tuple[str, ...], start: Start, *, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]
 ) -> Running:
-    program = Path(words[0]) if "/" in words[0] else find(words[0])
-    if program is None or not program.is_file():
-        raise PrerequisiteError(
-            f"{words[0]}: not found", hint="install it; «darlingbuilder doctor» lists what is needed"
-        )
     owner = start.account.owner if start.account else None
     identity = {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
-    popen = LocalCommand(str(program)).popen(
+    popen = LocalCommand(str(_program(words[0]))).popen(
         words[1:],
         stdin=stdin,
         stdout=stdout,
@@ -136,6 +142,13 @@ def _popen(
         **identity,
     )
     return cast("Running", popen)  # a wrapper that hands everything on to subprocess.Popen
+
+
+def _program(word: str) -> Path:
+    program = Path(word) if "/" in word else find(word)
+    if program is None or not program.is_file():
+        raise PrerequisiteError(f"{word}: not found", hint="install it; «darlingbuilder doctor» lists what is needed")
+    return program
 
 
 def _ended(running: Running, timeout: float) -> int:

@@ -52,7 +52,7 @@ def inside(mount_point: Path) -> list[Process]:
         if namespace is None:
             continue
         if namespace not in verdicts:
-            verdicts[namespace] = str(mount_point) in _mount_points(pid)
+            verdicts[namespace] = str(mount_point) in mount_points(pid)
         described = process(pid) if verdicts[namespace] else None
         if described and not described.zombie:
             found.append(described)
@@ -99,7 +99,8 @@ def _namespace(pid: str) -> str | None:
         return None
 
 
-def _mount_points(pid: int) -> set[str]:
+def mount_points(pid: int) -> set[str]:
+    """List the mount points that ``pid`` sees; none if there is no such process."""
     with contextlib.suppress(OSError):
         lines = (_PROC / str(pid) / "mountinfo").read_text().splitlines()
         return {line.split()[4].encode().decode("unicode_escape") for line in lines}

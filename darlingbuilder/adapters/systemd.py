@@ -1,8 +1,36 @@
 """systemd over D-Bus, by pystemd, which is imported when it is first needed."""
 
+import contextlib
 import enum
-from dataclasses import dataclass
-from typing import Protocol
+import select
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from darlingbuilder.adapters import process
+from darlingbuilder.core.errors import PrerequisiteError, SystemdError
+
+if TYPE_CHECKING:
+    from pystemd.dbuslib import DBus, DbusMessage
+
+_DESTINATION = b"org.freedesktop.systemd1"
+_PATH = b"/org/freedesktop/systemd1"
+_MANAGER = b"org.freedesktop.systemd1.Manager"
+_UNIT = b"org.freedesktop.systemd1.Unit"
+_SERVICE = b"org.freedesktop.systemd1.Service"
+_MICROSECONDS = 1e6
+# Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
+_JOB_SECONDS = 1800
+_JOURNAL_LINES = 15
+_ABSENT_UNIT = (
+    "NoSuchUnit",
+    "UnitNotFound",
+    "No such file or directory",
+    "not loaded",
+    "does not exist",
+    "not found",
+)
 
 
 class Activity(enum.Enum):
@@ -14,11 +42,13 @@ class Activity(enum.Enum):
     FAILED = "failed"
     ACTIVATING = "activating"
     DEACTIVATING = "deactivating"
+    MAINTENANCE = "maintenance"
+    REFRESHING = "refreshing"
 
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """A unit as systemd sees it. ``since``: when it became active, in seconds of the epoch, 0 if never."""
+    """A unit as systemd sees it. ``since``: when it last became active, in seconds of the epoch, 0 if never."""
 
     activity: Activity
     sub: str
@@ -61,3 +91,192 @@ class Systemd(Protocol):
 
     def reset_failed(self, name: str) -> None:
         """Forget that ``name`` has failed. Succeeds if there is no such unit."""
+
+
+@dataclass(slots=True)
+class SystemdBus:
+    """The real systemd. The connection is made by the first call and kept."""
+
+    _bus: "DBus | None" = field(default=None)
+
+    def unit(self, name: str) -> UnitState:
+        """See Systemd."""
+        path = self._call("LoadUnit", b"s", name.encode())
+        unit = self._properties(path, _UNIT)
+        service = self._properties(path, _SERVICE) if name.endswith(".service") else {}
+        return UnitState(
+            activity=Activity(unit["ActiveState"]),
+            sub=unit["SubState"],
+            load=unit["LoadState"],
+            file_state=unit["UnitFileState"],
+            since=unit["ActiveEnterTimestamp"] / _MICROSECONDS,
+            needs_reload=bool(unit["NeedDaemonReload"]),
+            main_pid=service.get("MainPID", 0),
+            status_text=service.get("StatusText", ""),
+            restarts=service.get("NRestarts", 0),
+            outcome=service.get("Result", ""),
+        )
+
+    def start(self, name: str) -> None:
+        """See Systemd."""
+        self._job("StartUnit", name)
+
+    def stop(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._job("StopUnit", name)
+
+    def restart(self, name: str) -> None:
+        """See Systemd."""
+        self._job("RestartUnit", name)
+
+    def try_restart(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._job("TryRestartUnit", name)
+
+    def reload(self) -> None:
+        """See Systemd."""
+        self._call("Reload", b"")
+
+    def enable(self, name: str) -> None:
+        """See Systemd."""
+        if self.unit(name).load == "masked":
+            self._files("UnmaskUnitFiles", b"asb", [name.encode()], False)  # noqa: FBT003 - D-Bus knows no keywords
+        self._files("EnableUnitFiles", b"asbb", [name.encode()], False, True)  # noqa: FBT003 - as above
+
+    def disable(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._files("DisableUnitFiles", b"asb", [name.encode()], False)  # noqa: FBT003 - as above
+
+    def reset_failed(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._call("ResetFailedUnit", b"s", name.encode())
+
+    def _files(self, method: str, signature: bytes, *arguments: object) -> None:
+        self._call(method, signature, *arguments)
+        self.reload()
+
+    def _job(self, method: str, name: str) -> None:
+        """Queue a job and wait until systemd says that it is over."""
+        self._connection()
+        job = self._call(method, b"ss", name.encode(), b"replace")
+        outcome = self._job_outcome(job)
+        if outcome != "done":
+            raise SystemdError(
+                f"{method.removesuffix('Unit').lower()} of {name}: {outcome}\n{last_lines(name, _JOURNAL_LINES)}",
+                hint=f"see «journalctl -u {name}»; when the cause is gone: darlingbuilder init",
+            )
+
+    def _job_outcome(self, job: bytes) -> str:
+        bus = self._connection()
+        readable = select.poll()
+        readable.register(bus.get_fd(), select.POLLIN)
+        deadline = time.monotonic() + _JOB_SECONDS
+        while time.monotonic() < deadline:
+            message = bus.process()
+            if message.is_empty():
+                # DBus.wait() would keep every other thread and all signals waiting: it holds the GIL.
+                readable.poll(1000)
+            elif (removed := _removed_job(message)) and removed[0] == job:
+                return removed[1]
+        return f"not over after {_JOB_SECONDS} s"
+
+    def _properties(self, path: bytes, interface: bytes) -> dict[str, Any]:
+        answer = self._method(path, b"org.freedesktop.DBus.Properties", "GetAll", b"s", interface)
+        return {
+            name.decode(): value.decode() if isinstance(value, bytes) else value for name, value in answer.items()
+        }
+
+    def _call(self, method: str, signature: bytes, *arguments: object) -> Any:  # noqa: ANN401 - D-Bus has any type
+        return self._method(_PATH, _MANAGER, method, signature, *arguments)
+
+    def _method(self, path: bytes, interface: bytes, method: str, signature: bytes, *arguments: object) -> Any:  # noqa: ANN401 - as above
+        from pystemd.dbusexc import DBusBaseError  # noqa: PLC0415 - see the module's first line
+        from pystemd.dbuslib import apply_signature  # noqa: PLC0415 - as above
+
+        packed = apply_signature(signature, list(arguments)) if signature else []
+        try:
+            return self._connection().call_method(_DESTINATION, path, interface, method.encode(), packed).body
+        except DBusBaseError as error:
+            raise SystemdError(
+                f"systemd refuses {method}: {_said(error)}", hint="are you root? «darlingbuilder doctor» tells more"
+            ) from error
+
+    def _connection(self) -> "DBus":
+        if self._bus is None:
+            self._bus = _connect()
+        return self._bus
+
+
+def last_lines(unit: str, count: int) -> str:
+    """Give the last ``count`` lines of the journal of ``unit``."""
+    return process.run(
+        "journalctl",
+        "--unit",
+        unit,
+        "--lines",
+        str(count),
+        "--output",
+        "short-iso",
+        "--no-pager",
+        "--quiet",
+        check=False,
+    ).stdout
+
+
+def notify(*lines: str) -> None:
+    """Tell systemd the state of this service, as sd_notify(3); nothing if it did not start us."""
+    from pystemd.daemon import notify as sd_notify  # noqa: PLC0415 - see the module's first line
+
+    sd_notify(False, *lines)  # noqa: FBT003 - pystemd's own signature: keep the environment
+
+
+def _connect() -> "DBus":
+    try:
+        from pystemd.dbusexc import DBusBaseError  # noqa: PLC0415 - see the module's first line
+        from pystemd.dbuslib import DBus, apply_signature  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise PrerequisiteError(
+            f"pystemd cannot be imported: {error}",
+            hint="apt install libsystemd-dev pkg-config gcc, then install darlingbuilder again",
+        ) from error
+    bus = DBus()
+    rule = b"type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'"
+    daemon = (b"org.freedesktop.DBus", b"/org/freedesktop/DBus", b"org.freedesktop.DBus")
+    try:
+        bus.open()
+        bus.call_method(*daemon, b"AddMatch", apply_signature(b"s", [rule]))
+        bus.call_method(_DESTINATION, _PATH, _MANAGER, b"Subscribe", [])
+    except DBusBaseError as error:
+        raise SystemdError(
+            f"systemd cannot be reached over D-Bus: {_said(error)}",
+            hint="darlingbuilder needs a running systemd and dbus; see «systemctl is-system-running»",
+        ) from error
+    return bus
+
+
+def _removed_job(message: "DbusMessage") -> tuple[bytes, str] | None:
+    """Give the job and its outcome if ``message`` says that a job is over."""
+    if not message.is_signal(_MANAGER, b"JobRemoved"):
+        return None
+    message.process_reply(False)  # noqa: FBT003 - pystemd's own signature
+    _, job, _, outcome = message.body
+    return job, outcome.decode()
+
+
+def _said(error: Any) -> str:  # noqa: ANN401 - pystemd has no types
+    message = error.err_message
+    text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+    return text or str(error)
+
+
+@contextlib.contextmanager
+def _absent_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except SystemdError as error:
+        if not any(words in str(error) for words in _ABSENT_UNIT):
+            raise

@@ -185,7 +185,7 @@ class Tree:
 
     def _descend(self, relative: PurePosixPath) -> int:
         """Open ``relative`` component by component, so that no link on the way is followed."""
-        descriptor = os.open(self.root, os.O_RDONLY | _HERE)
+        descriptor = os.open(self.root, os.O_RDONLY | _HERE | os.O_NOFOLLOW)
         for name in relative.parts:
             outer = descriptor
             try:

@@ -1,0 +1,7 @@
+"""``python -m darlingbuilder``."""
+
+import sys
+
+from darlingbuilder.cli import main
+
+sys.exit(main())

@@ -1,0 +1,170 @@
+"""The command line: the argument tree, the settings that it gives, one command, and the exit code."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from darlingbuilder import __version__
+from darlingbuilder.core import config, log
+from darlingbuilder.core.config import Setting
+from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError
+
+_DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
+_EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 drift, 4 a setting is wrong, 5 a prerequisite is missing."
+_SWITCH: Mapping[str, Any] = {"action": "store_true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a verb that is no setting; ``options`` go to argparse as they are."""
+
+    name: str
+    help: str
+    options: Mapping[str, Any] = field(default_factory=lambda: _SWITCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command: ``run(context, arguments)`` of ``darlingbuilder.commands.<module>``.
+
+    ``takes_settings``: every setting is a flag of it. ``needs_root``: it reads or changes what is root's.
+    """
+
+    name: str
+    module: str
+    help: str
+    arguments: tuple[Argument, ...] = ()
+    takes_settings: bool = False
+    needs_root: bool = True
+
+
+_JSON = Argument("--json", "print JSON")
+_TIMEOUT = Argument(
+    "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
+)
+_DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
+
+VERBS = (
+    Verb("init", "init", "make the builder what the settings say", (_DRY_RUN,), takes_settings=True),
+    Verb("status", "status", "show the builder and every difference; exit 3 if there is one", (_JSON,)),
+    Verb("start", "unit", "start the service and wait until it serves"),
+    Verb("stop", "unit", "let running builds end, then stop the service"),
+    Verb("restart", "unit", "stop the service, then start it"),
+    Verb("serve", "serve", "run the builder in the foreground, as the unit does"),
+    Verb(
+        "test",
+        "selftest",
+        "connect as nix-daemon does, layer by layer, and build a derivation",
+        (_JSON, Argument("--no-build", "stop before the build"), _TIMEOUT),
+    ),
+    Verb(
+        "shell",
+        "shell",
+        "run a command, or a shell, in the guest",
+        (Argument("command", "the command and its arguments", {"nargs": argparse.REMAINDER}),),
+    ),
+    Verb(
+        "logs",
+        "logs",
+        "show the service's journal",
+        (Argument("-f", "wait for more", {"dest": "follow", **_SWITCH}),),
+        needs_root=False,
+    ),
+    Verb(
+        "doctor",
+        "doctor",
+        "check what the machine must bring along; exit 5 if something is missing",
+        (_JSON,),
+        takes_settings=True,
+        needs_root=False,
+    ),
+    Verb(
+        "config",
+        "config",
+        "show every setting, its value and its origin",
+        (Argument("action", "what to do with the settings", {"choices": ["show"]}), _JSON),
+        takes_settings=True,
+        needs_root=False,
+    ),
+    Verb(
+        "uninstall",
+        "uninstall",
+        "withdraw everything that init made; keys are kept",
+        (Argument("--purge", "delete the keys, too"),),
+    ),
+    Verb("man", "manual", "print the manual page", needs_root=False),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the argument tree from VERBS and from the declaration of the settings."""
+    top = argparse.ArgumentParser("darlingbuilder", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"darlingbuilder {__version__}")
+    verbs = top.add_subparsers(metavar="VERB", required=True)
+    for verb in VERBS:
+        sub = verbs.add_parser(verb.name, help=verb.help, description=verb.help, allow_abbrev=False)
+        sub.set_defaults(verb=verb, tree=top)
+        for argument in verb.arguments:
+            sub.add_argument(argument.name, help=argument.help, **argument.options)
+        _add_common(sub)
+        _add_settings(sub, list(config.table().values()) if verb.takes_settings else [config.table()["state"]])
+    return top
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; the only place where an exception becomes an exit code."""
+    # Both end a command in the same way: what it began is left for the next «init» to go on from.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    arguments = parser().parse_args(words)
+    log.configure(level=log.level_of(verbose=arguments.verbose, quiet=arguments.quiet))
+    try:
+        return _run(arguments)
+    except BuilderError as error:
+        sys.stderr.write(f"darlingbuilder: {error}\n  {error.hint}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader (a pager, head) has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    verb: Verb = arguments.verb
+    called = config.load(
+        file=arguments.config, environment=config.current_environment(), flags=_setting_flags(arguments)
+    )
+    if verb.needs_root and os.geteuid() != 0:
+        raise PrerequisiteError(f"{verb.name} needs root", hint=f"sudo darlingbuilder {verb.name}")
+    # A verb imports what it alone needs, so that --help is instant and needs no library.
+    context = importlib.import_module("darlingbuilder.commands.context").of(called, as_called=verb.takes_settings)
+    code: ExitCode = importlib.import_module(f"darlingbuilder.commands.{verb.module}").run(context, arguments)
+    sys.stdout.flush()
+    return code
+
+
+def _add_common(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--config", type=Path, metavar="FILE", help=f"settings file [{config.DEFAULT_FILE}]")
+    sub.add_argument("--verbose", action="store_true", help="say more")
+    sub.add_argument("--quiet", action="store_true", help="say only what is wrong")
+
+
+def _add_settings(sub: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
+    group = sub.add_argument_group("settings (flag over environment over file)")
+    for setting in settings:
+        default = config.as_text(setting.default) or "unset"
+        text = f"{setting.help} [{default}]".replace("%", "%%")
+        group.add_argument(setting.flag, dest=setting.variable, metavar="VALUE", help=text)
+
+
+def _setting_flags(arguments: argparse.Namespace) -> dict[str, str]:
+    given = {key: getattr(arguments, setting.variable, None) for key, setting in config.table().items()}
+    return {key: value for key, value in given.items() if value is not None}

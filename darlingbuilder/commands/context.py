@@ -1,0 +1,61 @@
+"""What every verb is given: the settings as called, the marker, and the world."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from darlingbuilder.adapters import real
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import marker
+from darlingbuilder.core.config import Config
+from darlingbuilder.core.errors import BuilderError
+from darlingbuilder.core.marker import Marker
+from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``called``: the settings that file, environment and flags give now; ``marker``: those of the builder."""
+
+    called: Config
+    marker: Marker | None
+    world: World
+
+    @property
+    def config(self) -> Config:
+        """The settings that every verb but ``init`` works with: the builder's own, if there is one."""
+        return self.marker.config if self.marker else self.called
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of ``config``."""
+        return self.config.settings
+
+    def require_builder(self) -> Settings:
+        """Give the builder's settings. Raises BuilderError if there is no builder."""
+        if self.marker is None:
+            raise BuilderError(
+                f"there is no builder in {self.called.settings.state}", hint="make one: darlingbuilder init"
+            )
+        return self.settings
+
+
+def of(called: Config, *, as_called: bool) -> Context:
+    """Give the context of a call on this machine; ``as_called``: in the world of its own settings."""
+    found = marker.read(Tree(Path("/")), Paths(called.settings).marker)
+    chosen = found.config if found and not as_called else called
+    return Context(called, found, real.world(chosen.settings))
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say_json(value: object) -> None:
+    """Print a result for a program."""
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,67 @@
+"""``init``: converge the machine to its settings, or say how it differs."""
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+
+import structlog
+
+from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands.status import show_found
+from darlingbuilder.core import lock
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.paths import LOCK
+from darlingbuilder.steps import preflight
+from darlingbuilder.steps.converge import converge, survey
+from darlingbuilder.steps.plan import Plan, build
+
+log = structlog.get_logger()
+# The hook may meet an «init» that is about to end; a person is told at once who is at work.
+_HOOK_PATIENCE = 120.0
+
+
+def run(context: Context, arguments: Namespace) -> ExitCode:
+    """Make the builder what the settings say, from whatever is there."""
+    plan = build(context.called, context.world)
+    if arguments.dry_run:
+        return _show(plan)
+    preflight.refuse(preflight.preflight(context.called.settings, context.world))
+    hook = _is_hook()
+    changed: list[str] = []
+
+    def announce(step: str, drift: Sequence[Drift]) -> None:
+        changed.append(step)
+        for found in drift:
+            log.info("applying", step=step, what=found.what, why=found.detail)
+
+    with lock.held(LOCK, purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
+        for step in plan.files:
+            converge(step, announce=announce)
+    if not hook:
+        # Outside the lock: the start runs this very command as its hook.
+        converge(plan.service, announce=announce)
+        say(_farewell(context, changed))
+    return ExitCode.OK
+
+
+def _show(plan: Plan) -> ExitCode:
+    found = survey(plan.steps)
+    show_found(found, diffs=True)
+    return ExitCode.OK if all(step.converged for step in found) else ExitCode.DRIFT
+
+
+def _is_hook() -> bool:
+    """Whether systemd itself runs this process, which is then the start of the very unit."""
+    return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
+
+
+def _farewell(context: Context, changed: Sequence[str]) -> str:
+    if not changed:
+        return "The builder is as it should be; nothing was changed."
+    port = context.called.settings.port
+    return (
+        f"The builder runs on 127.0.0.1:{port}. Next:\n"
+        "  darlingbuilder test\n"
+        "  nix build nixpkgs#hello --eval-system x86_64-darwin"
+    )

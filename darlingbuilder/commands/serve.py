@@ -1,0 +1,48 @@
+"""``serve``: run the builder until told to stop; what the unit starts."""
+
+import os
+import signal
+from argparse import Namespace
+
+import structlog
+
+from darlingbuilder.adapters.systemd import notify
+from darlingbuilder.commands.context import Context
+from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.steps.running import Builder
+
+log = structlog.get_logger()
+_MICROSECONDS = 1e6
+_DEFAULT_INTERVAL = 5.0
+_LONGEST_INTERVAL = 5.0
+
+
+def run(context: Context, _arguments: Namespace) -> ExitCode:
+    """Boot, serve, and on SIGTERM or Ctrl-C drain and shut down. Ends with an error when the builder dies."""
+    settings = context.require_builder()
+    builder = Builder(settings, context.world, notify)
+    try:
+        sshd = builder.boot()
+        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}")
+        log.info("serving", port=settings.port, container=context.world.darling.server())
+        builder.watch(sshd, seconds=_interval())
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGTERM, _once_is_enough)
+        signal.signal(signal.SIGINT, _once_is_enough)
+        notify("STOPPING=1")
+        log.info("draining", grace=settings.grace)
+        builder.drain()
+    finally:
+        builder.shutdown()
+    log.info("stopped")
+    return ExitCode.OK
+
+
+def _once_is_enough(_number: int, _frame: object) -> None:
+    """Ignore a second signal: a handler, unlike SIG_IGN, is not inherited by the launcher."""
+
+
+def _interval() -> float:
+    """Half the watchdog's time, as sd_watchdog_enabled(3) advises; short enough to notice a dead sshd."""
+    told = os.environ.get("WATCHDOG_USEC", "")
+    return min(int(told) / _MICROSECONDS / 2, _LONGEST_INTERVAL) if told.isdigit() else _DEFAULT_INTERVAL

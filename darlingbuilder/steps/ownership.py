@@ -1,0 +1,90 @@
+"""The first step: the marker, which says that what follows is ours, and with which settings."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import config, marker
+from darlingbuilder.core.config import Config
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import ConfigError, ForeignFileError
+from darlingbuilder.core.marker import Marker
+from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.tree import ROOT
+
+# What a builder that exists cannot change: its parts would be left behind under the old name.
+_FIXED = ("state", "prefix", "user")
+_OF_ONE_CALL = frozenset({"flag", "environment"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """The marker records the settings in force; without one, nothing below is ours to change."""
+
+    config: Config
+    world: World
+    name: ClassVar[str] = "settings"
+
+    @property
+    def _paths(self) -> Paths:
+        return Paths(self.config.settings)
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        recorded = marker.read(self.world.host, self._paths.marker)
+        if recorded is None:
+            return [Drift(str(self._paths.marker), "absent")]
+        return _differences(recorded, self.config, frozenset()) or _stale_origins(recorded, self.config)
+
+    def apply(self) -> None:
+        """See Step. Raises ForeignFileError or ConfigError where that would take over or orphan something."""
+        recorded = marker.read(self.world.host, self._paths.marker)
+        if recorded is None:
+            self._refuse_foreign_prefix()
+        else:
+            _refuse_fixed(recorded, self.config)
+        self.world.host.make_directory(self._paths.state, mode=0o755, owner=ROOT)
+        marker.write(self.world.host, self._paths.marker, marker.of(self.config))
+
+    def revert(self) -> None:
+        """See Step."""
+        self.world.host.remove(self._paths.marker)
+        self.world.host.remove_if_empty(self._paths.state)
+
+    def _refuse_foreign_prefix(self) -> None:
+        for path in (self._paths.prefix, self._paths.nix):
+            if self.world.host.attributes(path):
+                raise ForeignFileError(
+                    f"{path} exists, and no marker says that darlingbuilder made it",
+                    hint="move it away, or choose another «state» or «prefix»",
+                )
+
+
+def pending(recorded: Marker, effective: Config) -> list[Drift]:
+    """List the settings that were changed since the last ``init``; what one call of it was given does not count."""
+    once = frozenset(key for key, origin in recorded.origins.items() if origin in _OF_ONE_CALL)
+    return _differences(recorded, effective, once)
+
+
+def _differences(recorded: Marker, wanted: Config, ignored: frozenset[str]) -> list[Drift]:
+    actual = config.flatten(recorded.config.settings)
+    return [
+        Drift(f"setting {key}", f"is {actual[key]!r}, should be {value!r} ({wanted.origins[key]})")
+        for key, value in config.flatten(wanted.settings).items()
+        if actual[key] != value and key not in ignored
+    ]
+
+
+def _stale_origins(recorded: Marker, wanted: Config) -> list[Drift]:
+    same = recorded.origins == dict(wanted.origins) and recorded.config_file == str(wanted.file)
+    return [] if same else [Drift("origins of the settings", "have changed")]
+
+
+def _refuse_fixed(recorded: Marker, wanted: Config) -> None:
+    before, after = config.flatten(recorded.config.settings), config.flatten(wanted.settings)
+    for key in _FIXED:
+        if before[key] != after[key]:
+            raise ConfigError(
+                f"{key} cannot change from {before[key]!r} to {after[key]!r} while the builder exists",
+                hint="darlingbuilder uninstall, then init with the new value; keys are kept",
+            )

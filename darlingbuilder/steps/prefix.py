@@ -1,0 +1,89 @@
+"""The Darling prefix: made by its own first boot, as the service user."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.paths import PASSWD, Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A prefix that Darling has set up, in a directory that the service user owns."""
+
+    settings: Settings
+    world: World
+    name: ClassVar[str] = "prefix"
+
+    @property
+    def _paths(self) -> Paths:
+        return Paths(self.settings)
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        return self._check_parent() + self._check_prefix()
+
+    def apply(self) -> None:
+        """See Step. The container is down afterwards: systemd would kill what ExecStartPre leaves running."""
+        self.world.host.make_directory(self._paths.prefix.parent, mode=0o750, owner=self._owner())
+        if not self._check_prefix():
+            return
+        self._remove()
+        # Darling sets a prefix up only if the directory does not exist: never make it beforehand.
+        with self._paths.boot_log.open("ab") as log:
+            self.world.darling.boot(log)
+        self.world.darling.shutdown()
+        if left := self._check_prefix():
+            raise DarlingError(
+                f"{self._paths.prefix}: the first boot did not set it up: {left[0].detail}",
+                hint=f"what it printed is in {self._paths.boot_log}",
+            )
+
+    def revert(self) -> None:
+        """See Step."""
+        self._remove()
+        self.world.host.remove_if_empty(self._paths.prefix.parent)
+        self.world.host.remove(self._paths.boot_log)
+
+    def _check_parent(self) -> list[Drift]:
+        parent = self._paths.prefix.parent
+        found, account = self.world.host.attributes(parent), self.world.accounts.find(self.settings.user)
+        if found is None:
+            return [Drift(str(parent), "absent")]
+        if account is None or found.owner != account.owner:
+            return [Drift(str(parent), f"does not belong to {self.settings.user}, who must be able to write there")]
+        return []
+
+    def _check_prefix(self) -> list[Drift]:
+        what = str(self._paths.prefix)
+        if self.world.host.attributes(self._paths.prefix) is None:
+            return [Drift(what, "absent")]
+        passwd = self.world.darling.files().read(PASSWD)
+        if passwd is None:
+            return [Drift(what, "half-made: a first boot was interrupted, there is no passwd")]
+        account = self.world.accounts.find(self.settings.user)
+        ids = f":{account.owner.uid}:{account.owner.gid}:" if account else ""
+        if account is None or not any(
+            line.startswith(f"{account.name}:") and ids in line
+            for line in passwd.decode(errors="replace").splitlines()
+        ):
+            return [Drift(what, f"was made for another user than {self.settings.user}")]
+        return []
+
+    def _remove(self) -> None:
+        if self.world.host.attributes(self._paths.prefix):
+            self.world.darling.shutdown()
+        self.world.host.remove(self._paths.prefix)
+        self.world.host.remove(self._paths.workdir)
+
+    def _owner(self) -> Owner:
+        account = self.world.accounts.find(self.settings.user)
+        if account is None:
+            raise PrerequisiteError(
+                f"there is no user {self.settings.user}", hint="run the whole «darlingbuilder init»"
+            )
+        return account.owner

@@ -1,0 +1,91 @@
+"""The systemd unit: its file, read by systemd, and enabled."""
+
+import os
+import shlex
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import config, managed, render
+from darlingbuilder.core.config import Config
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.managed import ManagedFile
+from darlingbuilder.core.paths import UNIT, UNIT_FILE
+
+_MASK = os.devnull
+# What draining, shutting down and dying may take beyond the builds' own time.
+_SECONDS_TO_STOP = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """darling-builder.service is installed, enabled, and the one that systemd has read."""
+
+    config: Config
+    world: World
+    name: ClassVar[str] = "units"
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        if self.world.host.link(UNIT_FILE) == _MASK:
+            return [Drift(UNIT, "is masked")]
+        if drift := managed.check([self._file]):
+            return drift
+        state = self.world.systemd.unit(UNIT)
+        if state.load == "masked":
+            return [Drift(UNIT, "is masked")]
+        if state.needs_reload or state.load == "not-found":
+            return [Drift(UNIT, "systemd has not read the unit file as it is now")]
+        return [] if state.file_state == "enabled" else [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
+
+    def apply(self) -> None:
+        """See Step."""
+        if self.world.host.link(UNIT_FILE) == _MASK:
+            self.world.host.remove(UNIT_FILE)
+        managed.converge([self._file])
+        self.world.systemd.reload()
+        self.world.systemd.enable(UNIT)
+
+    def revert(self) -> None:
+        """See Step."""
+        self.world.systemd.disable(UNIT)
+        managed.withdraw(self.world.host, [UNIT_FILE])
+        self.world.systemd.reload()
+        self.world.systemd.reset_failed(UNIT)
+
+    @property
+    def _file(self) -> ManagedFile:
+        settings = self.config.settings
+        body = render.unit(
+            "darling-builder.service",
+            init=shlex.join([*program(), "init", *_flags(self.config)]),
+            serve=shlex.join([*program(), "serve", *_state_flag(self.config)]),
+            nofile=settings.nofile,
+            # Two boots, and as much again for filling the store of a new Nix.
+            start_seconds=4 * settings.boot_timeout + 600,
+            stop_seconds=settings.grace + _SECONDS_TO_STOP,
+        )
+        return ManagedFile(self.world.host, UNIT_FILE, body)
+
+
+def program() -> list[str]:
+    """Give the command that starts this darlingbuilder, by absolute paths."""
+    script = Path(sysconfig.get_path("scripts")) / "darlingbuilder"
+    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "darlingbuilder"]
+
+
+def _flags(chosen: Config) -> list[str]:
+    """Repeat what the file does not say, so that the hook converges to the same settings as this call."""
+    words = ["--config", str(chosen.file)] if chosen.file != config.DEFAULT_FILE else []
+    values = config.flatten(chosen.settings)
+    for key, setting in config.table().items():
+        if chosen.origins[key] in {"flag", "environment"}:
+            words += [f"{setting.flag}={config.as_text(values[key])}"]
+    return words
+
+
+def _state_flag(chosen: Config) -> list[str]:
+    return [f"--state={chosen.settings.state}"] if chosen.origins["state"] != "default" else []
