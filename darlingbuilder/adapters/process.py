@@ -79,18 +79,25 @@ def find(program: str) -> Path | None:
 
 
 def run(
-    *argv: str | Path, start: Start | None = None, stdin: bytes = b"", timeout: float = 60, check: bool = True
+    *argv: str | Path,
+    start: Start | None = None,
+    stdin: bytes | IO[bytes] = b"",
+    stdout: IO[bytes] | None = None,
+    timeout: float = 60,
+    check: bool = True,
 ) -> Completed:
-    """Run a program for at most ``timeout`` seconds and capture what it prints.
+    """Run a program for at most ``timeout`` seconds and capture what it prints; what goes to ``stdout`` is not.
 
     Raises CommandError if it does not give 0; with ``check=False`` the status is in what is returned. Output goes
     through files, not pipes: a grandchild that outlives the program cannot keep us waiting.
     """
     words = tuple(map(str, argv))
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        source.write(stdin)
-        source.seek(0)
-        running = _popen(words, start or Start(), stdin=source, stdout=out, stderr=err)
+        if isinstance(stdin, bytes):
+            source.write(stdin)
+            source.seek(0)
+        given = source if isinstance(stdin, bytes) else stdin
+        running = _popen(words, start or Start(), stdin=given, stdout=stdout or out, stderr=err)
         code = _ended(running, timeout)
         completed = Completed(words, code, _text(out), _text(err))
     if check and code != 0:

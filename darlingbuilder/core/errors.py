@@ -69,3 +69,7 @@ class DarlingError(BuilderError):
 
 class SystemdError(BuilderError):
     """systemd refused, or a job of its own failed."""
+
+
+class NixError(BuilderError):
+    """The host's Nix did not do what was asked."""
