@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -13,13 +12,16 @@ from typing import Annotated, Any
 
 import msgspec
 
+from darlingbuilder.core import settings_file
 from darlingbuilder.core.errors import ConfigError
-from darlingbuilder.core.settings import NixSettings, Settings, check_together
+from darlingbuilder.core.settings import NixSettings, Settings
+from darlingbuilder.core.together import check_together
 
 DEFAULT_FILE = Path("/etc/darlingbuilder/config.toml")
 _VARIABLE_PREFIX = "DARLINGBUILDER_"
 # Variables of that prefix that are no settings.
 _OTHER_VARIABLES = frozenset({"DARLINGBUILDER_CONFIG"})
+_LONGEST_SHOWN = 60
 
 Value = str | int | bool | list[str]
 
@@ -145,22 +147,7 @@ def _help(annotation: Any) -> str:  # noqa: ANN401 - as above
 
 
 def _from_file(file: Path, *, needed: bool) -> dict[str, object]:
-    try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if not needed:
-            return {}
-        raise ConfigError(f"{file}: no such file", hint="check --config and DARLINGBUILDER_CONFIG") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: {error}", hint="make it a readable UTF-8 file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not TOML: {error}", hint="see https://toml.io for the syntax") from error
-    except RecursionError:
-        raise ConfigError(f"{file}: nested too deeply", hint="settings have at most one table") from None
-    return _flat_tree(tree, str(file))
-
-
-def _flat_tree(tree: Mapping[str, object], label: str) -> dict[str, object]:
+    tree, label = settings_file.read(file, needed=needed), str(file)
     tables = {key.partition(".")[0] for key in table() if "." in key}
     flat: dict[str, object] = {}
     for name, value in tree.items():
@@ -182,14 +169,14 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         if not variable.startswith(_VARIABLE_PREFIX) or variable in _OTHER_VARIABLES:
             continue
         if variable not in keys:
-            raise ConfigError(f"environment: unknown setting {variable}", hint=_nearest(variable, keys))
+            raise ConfigError(f"environment: unknown setting {_shown(variable)}", hint=_nearest(variable, keys))
         found[keys[variable]] = value
     return found
 
 
 def _known(key: str, label: str) -> None:
     if key not in table():
-        raise ConfigError(f"{label}: unknown setting {key!r}", hint=_nearest(key, table()))
+        raise ConfigError(f"{label}: unknown setting {_shown(key)}", hint=_nearest(key, table()))
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -211,9 +198,20 @@ def _convert(key: str, value: object, source: Source) -> Value:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    longest = 60
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    # Not the repr of just anything: deep nesting and huge numbers have none.
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_SHOWN:
+        return "a huge number"
+    text = repr(value[: _LONGEST_SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def as_text(value: Value) -> str:
+    """Give ``value`` as one writes it in a flag or a variable."""
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def describe(setting: Setting) -> str:

@@ -2,18 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from darlingbuilder import __version__
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Value
-from darlingbuilder.core.errors import ForeignFileError
+from darlingbuilder.core.errors import ConfigError, ForeignFileError, PrerequisiteError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Tree
+from darlingbuilder.core.together import check_together
+from darlingbuilder.core.tree import ROOT, Kind, Tree
 
 SCHEMA = 1
+
+
+class _Author(msgspec.Struct, frozen=True, kw_only=True):
+    """What a marker of any version says of the tool that wrote it."""
+
+    schema: Annotated[int, msgspec.Meta(ge=1)]
+    tool_version: str
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,23 +55,38 @@ def of(chosen: Config) -> Marker:
 
 def read(tree: Tree, path: Path) -> Marker | None:
     """Read the marker; None if there is none. Raises ForeignFileError if it is not one that we can read."""
-    content = tree.read(path)
-    if content is None:
+    found = tree.attributes(path)
+    if found is None:
         return None
+    if found.kind is not Kind.FILE:
+        raise _foreign(path, f"it is a {found.kind.value if found.kind is not Kind.OTHER else 'special file'}")
     try:
-        marker = msgspec.json.decode(content, type=Marker)
-        _ = marker.config
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _decoded(path, tree.read(path) or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ConfigError) as error:
+        raise _foreign(path, str(error)) from error
+    except PermissionError as error:
+        raise PrerequisiteError(f"{path}: {error.strerror}", hint="run it as root") from error
+
+
+def _decoded(path: Path, content: bytes) -> Marker:
+    # The schema comes first: what a newer version wrote may have another shape altogether.
+    author = msgspec.json.decode(content, type=_Author)
+    if author.schema > SCHEMA:
         raise ForeignFileError(
-            f"{path} is not a marker of darlingbuilder: {error}",
-            hint="restore it from a backup; or, if nothing here is needed, move it and the prefix away",
-        ) from error
-    if marker.schema > SCHEMA:
-        raise ForeignFileError(
-            f"{path} was written by darlingbuilder {marker.tool_version} (schema {marker.schema})",
+            f"{path} was written by darlingbuilder {author.tool_version} (schema {author.schema})",
             hint=f"this is {__version__}, which knows schemas up to {SCHEMA}; install that version or a newer one",
         )
+    marker = msgspec.json.decode(content, type=Marker)
+    # Directories are removed by what it says: a marker that was edited by hand must not name just any.
+    check_together(marker.config.settings)
     return marker
+
+
+def _foreign(path: Path, reason: str) -> ForeignFileError:
+    return ForeignFileError(
+        f"{path} is not a marker of darlingbuilder: {reason}",
+        hint="restore it from a backup; or, if nothing here is needed, move it and the prefix away",
+    )
 
 
 def write(tree: Tree, path: Path, marker: Marker) -> None:

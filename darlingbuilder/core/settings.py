@@ -1,29 +1,23 @@
 """The declaration of every setting: its type, bounds, default and help, each written once."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from darlingbuilder.core.errors import ConfigError
-
-# Unix sockets live in the prefix; with 80 bytes the boot fails (FACTS, «Darling's launcher»).
-LONGEST_PREFIX = 78
-# Darling passes the path on to overlayfs as a mount option, where these separate or quote.
-_OVERLAY_SEPARATORS = frozenset(",:\\")
-
 Port = Annotated[int, Meta(ge=1024, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1024)]
 Seconds = Annotated[int, Meta(ge=1, le=86400)]
-Size = Annotated[str, Meta(pattern=r"^[0-9]+[KMGT]?$")]
-Feature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+$")]
-AbsolutePath = Annotated[str, Meta(pattern=r"^/[^\x00-\x1f]*$")]
-MaybePath = Annotated[str, Meta(pattern=r"^(/[^\x00-\x1f]*)?$")]
-StorePath = Annotated[str, Meta(pattern=r"^(/nix/store/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]+)?$")]
-Version = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)+)?$")]
-Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
-UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+# «\Z», for «$» would let a newline at the end pass. No surrogates: they stand for bytes that are no UTF-8.
+_PATH = r"/[^\x00-\x1f\x7f\ud800-\udfff]*"
+Size = Annotated[str, Meta(pattern=r"^[0-9]{1,15}[KMGT]?\Z")]
+Feature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\Z")]
+AbsolutePath = Annotated[str, Meta(pattern=rf"^{_PATH}\Z")]
+MaybePath = Annotated[str, Meta(pattern=rf"^({_PATH})?\Z")]
+StorePath = Annotated[str, Meta(pattern=r"^(/nix/store/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]+)?\Z")]
+Version = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)+)?\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
+UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
 
 
 class NixSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,54 +88,3 @@ def bytes_of(size: str) -> int:
     """Give ``size`` («512», «10G», powers of 1024) in bytes."""
     factor = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(size[-1:], 1)
     return int(size.rstrip("KMGT")) * factor
-
-
-def check_together(settings: Settings) -> None:
-    """Refuse settings that are right by themselves but wrong together. Raises ConfigError."""
-    _check_prefix(settings.prefix_path)
-    _check_nix(settings.nix)
-    for name in ("state", "key"):
-        _check_normal(name, getattr(settings, name))
-    if bytes_of(settings.max_free) < bytes_of(settings.min_free):
-        raise ConfigError(
-            f"max_free ({settings.max_free}) is less than min_free ({settings.min_free})",
-            hint="set max_free to the free space at which a garbage collection may end",
-        )
-
-
-def _check_prefix(prefix: Path) -> None:
-    _check_normal("prefix", str(prefix))
-    length = len(bytes(prefix))
-    if length > LONGEST_PREFIX:
-        raise ConfigError(
-            f"prefix: {prefix} has {length} bytes, Darling's sockets allow {LONGEST_PREFIX}",
-            hint="choose a shorter prefix or state",
-        )
-    if found := _OVERLAY_SEPARATORS & set(str(prefix)):
-        raise ConfigError(
-            f"prefix: {prefix} contains {' '.join(sorted(found))}, which overlayfs cannot take",
-            hint="choose a prefix without a comma, a colon or a backslash",
-        )
-
-
-def _check_normal(name: str, path: str) -> None:
-    if re.search(r"/(\.{0,2})(/|$)", path):
-        raise ConfigError(
-            f"{name}: {path} is not a plain path",
-            hint="write it without «.», «..», a double slash or a slash at the end",
-        )
-
-
-def _check_nix(nix: NixSettings) -> None:
-    chosen = [name for name in ("package", "tarball", "version") if getattr(nix, name)]
-    if len(chosen) > 1:
-        raise ConfigError(
-            f"nix.{chosen[0]} and nix.{chosen[1]} are both set", hint="keep one source of the guest's Nix"
-        )
-    if nix.tarball and not nix.sha256:
-        raise ConfigError(
-            "nix.tarball is set without nix.sha256",
-            hint=f"add the hash that you trust; this file's own is printed by: sha256sum {nix.tarball}",
-        )
-    if nix.sha256 and not nix.tarball:
-        raise ConfigError("nix.sha256 is set without nix.tarball", hint="set nix.tarball, or drop nix.sha256")

@@ -1,0 +1,189 @@
+"""Settings that are right by themselves but wrong together, or that would put the machine at risk."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.settings import NixSettings, Settings, bytes_of
+
+# Unix sockets live in the prefix; with 80 bytes the boot fails (FACTS, «Darling's launcher»).
+LONGEST_PREFIX = 78
+# Darling passes the path on to overlayfs as a mount option, where these separate or quote.
+_OVERLAY_SEPARATORS = frozenset(",:\\")
+# What ssh_config, a machines line, a systemd unit and a store URI all take as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9/._+@=~-]")
+# The builder gives directories to the service user and removes them: never one of these, which others share.
+_SHARED = frozenset(
+    Path("/", *path.split("/"))
+    for path in (
+        *("", "bin", "boot", "home", "lib", "lib32", "lib64", "media", "mnt", "opt", "root", "sbin", "srv", "tmp"),
+        *("etc", "etc/nix", "etc/ssh", "etc/systemd", "run", "run/user", "run/wrappers"),
+        *("usr", "usr/bin", "usr/lib", "usr/local", "usr/sbin", "usr/share"),
+        *(
+            "var",
+            "var/cache",
+            "var/lib",
+            "var/lib/nix",
+            "var/lib/private",
+            "var/log",
+            "var/opt",
+            "var/spool",
+            "var/tmp",
+        ),
+    )
+)
+# Nothing of ours belongs anywhere in these.
+_SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
+# What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
+_RESERVED = ("builder.json", "guest.log", "keys", "known_hosts", "nix")
+
+
+def check_together(settings: Settings) -> None:
+    """Refuse settings that are right by themselves but wrong together. Raises ConfigError."""
+    for check in _CHECKS:
+        check(settings)
+
+
+def _check_paths(settings: Settings) -> None:
+    prefix = settings.prefix_path
+    _check_overlay(prefix)
+    for name, path in (("prefix", str(prefix)), ("state", settings.state), ("key", settings.key)):
+        _check_plain(name, path)
+
+
+def _check_overlay(prefix: Path) -> None:
+    length = len(bytes(prefix))
+    if length > LONGEST_PREFIX:
+        raise ConfigError(
+            f"prefix: {prefix} has {length} bytes, Darling's sockets allow {LONGEST_PREFIX}",
+            hint="choose a shorter prefix or state",
+        )
+    if found := _OVERLAY_SEPARATORS & set(str(prefix)):
+        raise ConfigError(
+            f"prefix: {prefix} contains {' '.join(sorted(found))}, which overlayfs cannot take",
+            hint="choose a prefix without a comma, a colon or a backslash",
+        )
+
+
+def _check_plain(name: str, path: str) -> None:
+    if re.search(r"/(\.{0,2})(/|$)", path) and path != "/":
+        raise ConfigError(
+            f"{name}: {path} is not a plain path",
+            hint="write it without «.», «..», a double slash or a slash at the end",
+        )
+    if odd := _PLAIN.sub("", path):
+        raise ConfigError(
+            f"{name}: {path} contains {odd[0]!r}, which ssh, Nix or systemd would read as something else",
+            hint="choose a path of ASCII letters, digits and . _ + @ = ~ -",
+        )
+
+
+def _check_destinations(settings: Settings) -> None:
+    prefix = settings.prefix_path
+    _check_ours("state", Path(settings.state))
+    _check_ours("prefix", prefix)
+    # The guest's user must be able to write the prefix's parent, which is therefore made theirs.
+    _check_ours("prefix: its parent", prefix.parent)
+
+
+def _check_ours(name: str, path: Path) -> None:
+    homes = path.parent == Path("/home")
+    if path in _SHARED or homes or any(_within(path, outer) for outer in _SYSTEM):
+        raise ConfigError(
+            f"{name}: {path} is not the builder's to own and to remove",
+            hint="choose directories that serve nothing else, such as /srv/darling-builder/guest/prefix",
+        )
+
+
+def _check_prefix_against_state(settings: Settings) -> None:
+    prefix, state = settings.prefix_path, Path(settings.state)
+    if _within(state, prefix):
+        raise ConfigError(
+            f"prefix: {prefix} holds the state directory {state}: the guest could change the builder's own files",
+            hint=f"leave prefix out, which gives {state}/guest/prefix",
+        )
+    if _within(state, prefix.parent):
+        raise ConfigError(
+            f"prefix: its parent {prefix.parent} holds the state directory, and has to belong to the guest's user",
+            hint=f"give it a directory of its own, such as {state}/guest/prefix",
+        )
+    for name in _RESERVED:
+        if _within(prefix, state / name):
+            raise ConfigError(
+                f"prefix: {prefix} lies where the builder keeps its {name}",
+                hint=f"leave prefix out, which gives {state}/guest/prefix",
+            )
+
+
+def _check_key(settings: Settings) -> None:
+    key, state = Path(settings.key), Path(settings.state)
+    for owned in (settings.prefix_path.parent, state / "nix"):
+        if _within(key, owned):
+            raise ConfigError(
+                f"key: {key} lies in {owned}, which belongs to the guest's user",
+                hint="keep the private key where root alone can write, such as /etc/nix/darling-builder-key",
+            )
+    if key == state or any(_within(key, state / name) for name in _RESERVED):
+        raise ConfigError(
+            f"key: {key} is the name of something else that the builder keeps",
+            hint="choose another file name, such as /etc/nix/darling-builder-key",
+        )
+
+
+def _check_user(settings: Settings) -> None:
+    reasons = {
+        "root": "a guest that runs as root owns the host: all of it is at /Volumes/SystemRoot",
+        "nobody": "every service that runs as nobody could reach the builder",
+    }
+    reason = reasons.get(settings.user)
+    if re.fullmatch(r"nixbld\d*", settings.user):
+        reason = "Nix kills every process of a build user after a build"
+    if reason:
+        raise ConfigError(
+            f"user = {settings.user!r}: {reason}",
+            hint="leave it out: «init» makes the system user darlingbuilder; or name another one of its own",
+        )
+
+
+def _check_free(settings: Settings) -> None:
+    if bytes_of(settings.max_free) < bytes_of(settings.min_free):
+        raise ConfigError(
+            f"max_free ({settings.max_free}) is less than min_free ({settings.min_free})",
+            hint="set max_free to the free space at which a garbage collection may end",
+        )
+
+
+def _check_nix(settings: Settings) -> None:
+    nix = settings.nix
+    chosen = list(_sources(nix))
+    if len(chosen) > 1:
+        raise ConfigError(
+            f"nix.{chosen[0]} and nix.{chosen[1]} are both set", hint="keep one source of the guest's Nix"
+        )
+    if nix.tarball and not nix.sha256:
+        raise ConfigError(
+            "nix.tarball is set without nix.sha256",
+            hint=f"add the hash that you trust; this file's own is printed by: sha256sum {nix.tarball}",
+        )
+    if nix.sha256 and not nix.tarball:
+        raise ConfigError("nix.sha256 is set without nix.tarball", hint="set nix.tarball, or drop nix.sha256")
+
+
+def _sources(nix: NixSettings) -> Iterator[str]:
+    return (name for name in ("package", "tarball", "version") if getattr(nix, name))
+
+
+def _within(path: Path, outer: Path) -> bool:
+    return path == outer or outer in path.parents
+
+
+_CHECKS: tuple[Callable[[Settings], None], ...] = (
+    _check_paths,
+    _check_destinations,
+    _check_prefix_against_state,
+    _check_key,
+    _check_user,
+    _check_free,
+    _check_nix,
+)
