@@ -25,7 +25,8 @@ class ManagedFile:
     @property
     def text(self) -> str:
         """The whole content, header included."""
-        return f"{HEADER}; changes are undone by «darlingbuilder init»\n{self.body}"
+        # No semicolon: in a machines file it begins a new entry, even inside a comment (core/machines.py).
+        return f"{HEADER}: changes are undone by «darlingbuilder init»\n{self.body}"
 
 
 def check(files: Iterable[ManagedFile]) -> list[Drift]:

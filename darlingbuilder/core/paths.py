@@ -23,6 +23,9 @@ GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
 TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 UNIT_FILE = Path("/etc/systemd/system") / UNIT
+SSH_CONFIG = Path("/etc/ssh/ssh_config")
+# Read where SSH_CONFIG is absent, by distributions that keep /etc for the administrator (openSUSE).
+VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
 SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
 NIX_MACHINES = Path("/etc/nix/machines")
 OUR_MACHINES = Path("/etc/nix/darling-builder.machines")

@@ -6,10 +6,10 @@ import jinja2
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(directory: str) -> jinja2.Environment:
     # No escaping: none of it is HTML, and every value is a checked setting or a path of ours.
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("darlingbuilder"),
+        loader=jinja2.PackageLoader("darlingbuilder", directory),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - as above
         trim_blocks=True,
@@ -20,4 +20,9 @@ def _environment() -> jinja2.Environment:
 
 def template(name: str, **values: object) -> str:
     """Render ``darlingbuilder/templates/<name>`` with ``values``."""
-    return _environment().get_template(name).render(values)
+    return _environment("templates").get_template(name).render(values)
+
+
+def unit(name: str, **values: object) -> str:
+    """Render ``units/<name>`` with ``values``."""
+    return _environment("units").get_template(name).render(values)

@@ -1,0 +1,64 @@
+"""OpenSSH's client on the host: commands through an alias, the server's key, and kept connections."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.adapters import process
+from darlingbuilder.adapters.process import Completed
+from darlingbuilder.core.errors import PrerequisiteError
+
+_SECONDS_TO_EXIT = 5
+_ADDRESS = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """ssh to ``host``, an alias, with ``options`` before it."""
+
+    host: str
+    options: Sequence[str] = ()
+
+    def run(self, *command: str, timeout: float) -> Completed:
+        """Run a command there, over a connection of its own. Its status is 255 where ssh itself fails."""
+        # A kept connection would hide what is wrong with a new one.
+        fresh = ("-o", "ControlMaster=no", "-o", "ControlPath=none")
+        return process.run(
+            "ssh", *fresh, *self.options, "-x", self.host, "--", *command, timeout=timeout, check=False
+        )
+
+    def effective(self) -> dict[str, str]:
+        """Give the options in force for the alias, by lower-case name; of a repeated one the last."""
+        printed = process.run("ssh", *self.options, "-G", self.host, timeout=_SECONDS_TO_EXIT).stdout
+        return dict(line.split(" ", 1) for line in printed.splitlines() if " " in line)
+
+
+def host_key(port: int, *, timeout: float) -> str | None:
+    """Give the ed25519 key that the server on ``port`` proves to hold, as «type base64»; None if it has none."""
+    printed = process.run(
+        "ssh-keyscan",
+        "-T", str(max(1, int(timeout))),
+        "-t", "ed25519",
+        "-p", str(port),
+        _ADDRESS,
+        timeout=timeout + 1,
+        check=False,
+    ).stdout  # fmt: skip
+    for line in printed.splitlines():
+        words = line.split()
+        if not line.startswith("#") and len(words) > 2:  # noqa: PLR2004 - host, type, key
+            return " ".join(words[1:3])
+    return None
+
+
+def end_masters(directory: Path) -> None:
+    """End every connection that is kept by a control socket in ``directory``. Succeeds if there is none."""
+    sockets = sorted(directory.iterdir()) if directory.is_dir() else []
+    for socket in sockets:
+        with contextlib.suppress(PrerequisiteError):  # without ssh, nobody keeps a connection
+            process.run(
+                "ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", "exit", "master",
+                timeout=_SECONDS_TO_EXIT,
+                check=False,
+            )  # fmt: skip

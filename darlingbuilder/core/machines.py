@@ -1,0 +1,153 @@
+"""The entries of a Nix machines file: a builder each, and how such texts include one another.
+
+Read in libstore/machines.cc of 2.8.0, 2.26.3 and 2.34.8, which all agree that
+
+- ``builders`` and every file that it includes are cut at newlines and at ``;``, and an entry is cut at ``#``;
+- ``@PATH`` includes a file, at any depth, and a file that is missing counts as empty.
+
+The older two differ from 2.34 in what has to be avoided for their sake:
+
+- they cut at ``;`` before they look for ``#``: a semicolon in a comment begins an entry, which Nix then cannot parse;
+- they see an include only if ``@`` is the entry's very first character (the result of ``trim`` is dropped), so that
+  ``X ; @FILE`` is a machine named ``@FILE`` to them: it must be ``X;@FILE``;
+- an entry of blanks alone is an error.
+"""
+
+import base64
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.core.paths import ALIAS
+from darlingbuilder.core.settings import Settings
+
+SYSTEM = "x86_64-darwin"
+_UNSET = "-"
+_FIELDS = 8
+_DEFAULTS = ("", "", "", "1", "1", "", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A builder, as its line describes it; ``host_key`` is the whole line of its public key, if it is pinned."""
+
+    uri: str
+    systems: tuple[str, ...]
+    key: str
+    jobs: str
+    speed: str
+    supported: tuple[str, ...]
+    mandatory: tuple[str, ...]
+    host_key: str
+
+    @property
+    def host(self) -> str:
+        """The host in the URI, without user, port and parameters."""
+        return re.sub(r"^([^:/]*://)?([^@/]*@)?|[:/?].*$", "", self.uri)
+
+    @property
+    def line(self) -> str:
+        """The line, without its newline."""
+        pinned = base64.b64encode(self.host_key.encode()).decode()
+        lists = (self.supported, self.mandatory)
+        fields = (
+            self.uri,
+            ",".join(self.systems),
+            self.key,
+            self.jobs,
+            self.speed,
+            *(",".join(names) for names in lists),
+            pinned,
+        )
+        return " ".join(field or _UNSET for field in fields)
+
+
+def ours(settings: Settings, host_key: str) -> Machine:
+    """Describe our builder, pinned to the public key line ``host_key``.
+
+    A line for ssh:// needs no more than one for ssh-ng://: Nix itself limits it to one connection, and the guest's
+    sshd gives its sessions a PATH with Nix on it, which spares the URI a ``remote-program``.
+    """
+    jobs = (os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs
+    return Machine(
+        uri=f"{settings.protocol}://{ALIAS}",
+        systems=(SYSTEM,),
+        key=settings.key,
+        jobs=str(jobs),
+        speed=str(settings.speed_factor),
+        supported=tuple(settings.supported_features),
+        mandatory=tuple(settings.mandatory_features),
+        host_key=host_key,
+    )
+
+
+def parse(line: str) -> Machine:
+    """Read a machines line. Raises ValueError where the pinned key is not base64 of text."""
+    given = ["" if field == _UNSET else field for field in line.split()]
+    fields = [field or default for field, default in zip(_padded(given), _DEFAULTS, strict=True)]
+    uri, systems, key, jobs, speed, supported, mandatory, pinned = fields
+    return Machine(
+        uri=uri,
+        systems=_names(systems),
+        key=key,
+        jobs=jobs,
+        speed=speed,
+        supported=_names(supported),
+        mandatory=_names(mandatory),
+        host_key=base64.b64decode(pinned, validate=True).decode(),
+    )
+
+
+def find(entries: Iterable[str]) -> Machine | None:
+    """Find our builder among ``entries``, whoever wrote its line; None if it is not there."""
+    for entry in entries:
+        try:
+            machine = parse(entry)
+        except ValueError:
+            continue
+        if machine.host == ALIAS and SYSTEM in machine.systems:
+            return machine
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What a ``builders`` setting comes to: the machines' entries, and every file that was included."""
+
+    entries: tuple[str, ...]
+    files: frozenset[Path]
+
+
+def expand(builders: str, read: Callable[[Path], str | None]) -> Expansion:
+    """Follow every include of ``builders``; ``read`` gives a file's text, None if it is missing."""
+    files: set[Path] = set()
+    entries = tuple(_expanded(builders, read, files))
+    return Expansion(entries, frozenset(files))
+
+
+def with_include(builders: str, file: Path) -> str:
+    """Add ``file`` to the setting ``builders``. No blank before the ``@``: see above."""
+    return f"{builders.rstrip('; ')};@{file}" if builders.strip("; ") else f"@{file}"
+
+
+def _expanded(text: str, read: Callable[[Path], str | None], files: set[Path]) -> Iterator[str]:
+    for line in text.split("\n"):
+        for piece in line.partition("#")[0].split(";"):
+            entry = piece.strip()
+            if not entry.startswith("@"):
+                yield from [entry] if entry else []
+                continue
+            file = Path(entry[1:].strip())
+            if file not in files:  # one that includes itself would never end
+                files.add(file)
+                yield from _expanded(read(file) or "", read, files)
+
+
+def _padded(fields: list[str]) -> list[str]:
+    return [*fields, *[""] * _FIELDS][:_FIELDS]
+
+
+def _names(field: str) -> tuple[str, ...]:
+    return tuple(name for name in field.split(",") if name)

@@ -1,0 +1,203 @@
+"""The builder made known to the host's ssh and Nix: an alias, a machines line, and what leads Nix to it."""
+
+import fnmatch
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from darlingbuilder.adapters import sshclient
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import machines, managed, nixconf, render
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import KeyFileError, PrerequisiteError
+from darlingbuilder.core.insertion import Insertion
+from darlingbuilder.core.managed import ManagedFile
+from darlingbuilder.core.paths import (
+    ALIAS,
+    CONTROL_SOCKETS,
+    HOST_NIX_CONF,
+    NIX_MACHINES,
+    OUR_MACHINES,
+    SSH_ALIAS,
+    SSH_CONFIG,
+    TMPFILES,
+    VENDOR_SSH_CONFIG,
+    Paths,
+    public_half,
+)
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import ROOT, Attributes, Kind
+
+NIX_DAEMON = "nix-daemon.service"
+_CONNECT_SECONDS = 10
+_PRIVATE = 0o700
+_DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
+_SUBSTITUTES = "builders-use-substitutes"
+_INCLUDE = f"Include {SSH_ALIAS.parent}/*.conf"
+_OURS = (SSH_ALIAS, TMPFILES, OUR_MACHINES)
+_INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Nix finds the builder, and root's ssh finds its port, its keys and its user; off with ``register = false``."""
+
+    settings: Settings
+    world: World
+    name: ClassVar[str] = "registration"
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        if not self.settings.register:
+            return self._leftovers()
+        drift = managed.check(self._files)
+        if self._machines is None:
+            drift.append(Drift(str(OUR_MACHINES), "cannot be written: the guest's host key is absent"))
+        drift += self._directory_drift()
+        drift += [found for insertion in self._insertions for found in insertion.check()]
+        return [*drift, *self._unread_alias()] or self._not_in_effect()
+
+    def apply(self) -> None:
+        """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
+        if not self.settings.register:
+            self.revert()
+            return
+        self._require_include()
+        managed.converge(self._files)
+        self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
+        if self._machines is None:
+            raise KeyFileError(
+                f"{self._host_key} is absent, so the builder cannot be pinned to it",
+                hint="make the keys: darlingbuilder init",
+            )
+        if self._insert(self._insertions):
+            self.world.systemd.try_restart(NIX_DAEMON)
+        if drift := self._not_in_effect():
+            raise PrerequisiteError(
+                f"{drift[0].what}: {drift[0].detail}",
+                hint="NIX_CONFIG or /root/.config/nix/nix.conf, which Nix reads after /etc/nix/nix.conf, may say so; "
+                "remove it there, or set «register = false» and register the builder yourself",
+            )
+
+    def revert(self) -> None:
+        """See Step."""
+        daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
+        managed.withdraw(self.world.host, _OURS)
+        sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
+        self.world.host.remove(CONTROL_SOCKETS)
+        if daemon_is_older:
+            self.world.systemd.try_restart(NIX_DAEMON)
+
+    @property
+    def _host_key(self) -> Path:
+        return public_half(Paths(self.settings).host_key)
+
+    @property
+    def _files(self) -> list[ManagedFile]:
+        host = self.world.host
+        files = [
+            ManagedFile(host, SSH_ALIAS, alias_text(self.settings)),
+            ManagedFile(host, TMPFILES, render.unit("darlingbuilder.tmpfiles.conf", directory=CONTROL_SOCKETS)),
+        ]
+        machine = self._machines
+        return [*files, machine] if machine else files
+
+    @property
+    def _machines(self) -> ManagedFile | None:
+        key = self.world.host.read(self._host_key)
+        if key is None:
+            return None
+        line = machines.ours(self.settings, key.decode(errors="replace")).line
+        return ManagedFile(self.world.host, OUR_MACHINES, f"{line}\n")
+
+    @property
+    def _insertions(self) -> list[Insertion]:
+        host = self.world.host
+        conf = Insertion(host, HOST_NIX_CONF)
+        told = nixconf.said(conf.foreign or "", file=HOST_NIX_CONF, read=self._text)
+        builders = told.get("builders", _DEFAULT_BUILDERS)
+        by_file = NIX_MACHINES in machines.expand(builders, self._text).files
+        lines = [] if by_file else [f"builders = {machines.with_include(builders, OUR_MACHINES)}"]
+        if _SUBSTITUTES not in told:  # whoever has set it, either way, has meant it
+            lines.append(f"{_SUBSTITUTES} = true")
+        alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
+        return [
+            Insertion(host, NIX_MACHINES, f"@{OUR_MACHINES}\n" if by_file else ""),
+            Insertion(host, HOST_NIX_CONF, "".join(f"{line}\n" for line in lines)),
+            Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else ""),
+        ]
+
+    def _insert(self, insertions: list[Insertion]) -> bool:
+        """Say whether nix.conf was changed: the daemon reads it once, when it starts, unlike the machines files."""
+        return HOST_NIX_CONF in [insertion.path for insertion in insertions if insertion.converge()]
+
+    def _leftovers(self) -> list[Drift]:
+        host = self.world.host
+        ours = [path for path in _OURS if (host.read(path) or b"").startswith(managed.HEADER.encode())]
+        if host.attributes(CONTROL_SOCKETS):
+            ours.append(CONTROL_SOCKETS)
+        drift = [Drift(str(path), "is not wanted: register is false") for path in ours]
+        return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
+
+    def _directory_drift(self) -> list[Drift]:
+        found = self.world.host.attributes(CONTROL_SOCKETS)
+        if found is None:
+            return [Drift(str(CONTROL_SOCKETS), "absent")]
+        return [] if _is_private(found) else [Drift(str(CONTROL_SOCKETS), "is open to others than root")]
+
+    def _not_in_effect(self) -> list[Drift]:
+        try:
+            builders = str(self.world.nix.settings().get("builders", _DEFAULT_BUILDERS))
+        except PrerequisiteError:  # no Nix: nothing is in effect, and the files are all there is to check
+            return []
+        if OUR_MACHINES in machines.expand(builders, self._text).files:
+            return []
+        return [Drift("Nix's setting builders", f"is {builders!r} in effect, which does not lead to {OUR_MACHINES}")]
+
+    def _unread_alias(self) -> list[Drift]:
+        text = self._text(SSH_CONFIG)
+        if text is None and (text := self._text(VENDOR_SSH_CONFIG)) is None:
+            return []  # our own block is drift already
+        return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
+
+    def _require_include(self) -> None:
+        if drift := self._unread_alias():
+            # At the end, where our block would stand, it would come too late: ssh takes the first value it meets.
+            raise PrerequisiteError(
+                f"{drift[0].what} {drift[0].detail}, so that no ssh would see {SSH_ALIAS}",
+                hint=f"make this its first line: {_INCLUDE}",
+            )
+
+    def _text(self, path: Path) -> str | None:
+        content = self.world.host.read(path)
+        return None if content is None else content.decode(errors="replace")
+
+
+def alias_text(settings: Settings) -> str:
+    """Give the ssh_config of the alias, without our header."""
+    return render.template(
+        "ssh_alias.j2",
+        alias=ALIAS,
+        port=settings.port,
+        user=settings.user,
+        key=settings.key,
+        known_hosts=Paths(settings).known_hosts,
+        connect_seconds=_CONNECT_SECONDS,
+        control_sockets=CONTROL_SOCKETS,
+    )
+
+
+def _is_private(found: Attributes) -> bool:
+    return (found.kind, found.mode, found.owner) == (Kind.DIRECTORY, _PRIVATE, ROOT)
+
+
+def _includes_alias(text: str) -> bool:
+    """Whether an ssh_config reads our file for every host: includes it before the first Host or Match."""
+    for line in text.splitlines():
+        keyword, *values = line.replace("=", " ", 1).split() or [""]
+        if keyword.lower() in {"host", "match"}:
+            return False
+        patterns = (str(SSH_CONFIG.parent / value.strip('"')) for value in values)
+        if keyword.lower() == "include" and any(fnmatch.fnmatch(str(SSH_ALIAS), pattern) for pattern in patterns):
+            return True
+    return False
