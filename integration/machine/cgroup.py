@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import signal
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -49,6 +50,20 @@ class Cgroup:
         """Kill every process in it and below it at once, those being forked right now included."""
         with contextlib.suppress(FileNotFoundError):
             (self.path / "cgroup.kill").write_text("1")
+
+    def kill_below(self, parent: int, *, timeout: float = 5) -> None:
+        """Kill all in it but the one process ``parent``, and wait for that one to go by itself.
+
+        nsenter stays outside of the pid namespace that its child is in. Killed together with it, the child would be
+        a zombie of the host's init, which may reap late or, in a container, never; until it does, the
+        namespace cannot end.
+        """
+        deadline = time.monotonic() + timeout
+        while (alive := set(self.pids())) and time.monotonic() < deadline:
+            for pid in alive - {parent}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
 
     def remove(self, *, timeout: float = 10) -> None:
         """Kill what is in it and remove it; raise TimeoutError if that takes longer than ``timeout`` seconds."""

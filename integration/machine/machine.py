@@ -115,9 +115,13 @@ class Machine:
 
     def cut_power(self) -> None:
         """End every process of the machine at once; the disk stays as it is."""
-        self.cgroup.remove()
         if self._launcher is not None:
+            if self.up:
+                # First pid 1, with which the kernel ends all of its namespace; then those who wait outside for
+                # a command inside, and have by now reaped it (see kill_below).
+                os.kill(self.pid1, signal.SIGKILL)
             self._launcher.wait(timeout=30)
+        self.cgroup.remove()
         self._launcher = None
 
     def reboot(self, *, timeout: float = 90) -> None:
@@ -155,8 +159,10 @@ class Machine:
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         )
         raw = stdin.encode() if isinstance(stdin, str) else stdin
-        completed = finish(process, argv, stdin=raw, timeout=timeout, kill=leaf.kill)
-        leaf.remove_if_empty()
+        try:
+            completed = finish(process, argv, stdin=raw, timeout=timeout, kill=lambda: leaf.kill_below(process.pid))
+        finally:
+            leaf.remove_if_empty()
         if check and completed.rc != 0:
             raise CommandError(argv, f"exit code {completed.rc}", completed)
         return completed
@@ -168,7 +174,7 @@ class Machine:
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
     ) -> Process[bytes]:
-        """Start a command with pipes on all three streams; whoever calls waits for it."""
+        """Start a command with pipes on all three streams; whoever calls waits for it, or kills it."""
         command = self._argv(argv, self._leaf(), user=user, env=env or {}, cwd=cwd)
         return start(command, stdin=subprocess.PIPE)
 
@@ -224,7 +230,8 @@ class Machine:
             *ENTER_CGROUP, str(leaf.path),
             "nsenter", "--target", str(self.pid1),
             "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
-            *(() if user is None else self._become(user)),
+            # Whoever kills nsenter means the command.
+            "setpriv", "--pdeathsig", "KILL", *(() if user is None else self._become(user)),
             "env", f"--chdir={cwd}", *variables, *argv,
         )  # fmt: skip
 
@@ -232,7 +239,6 @@ class Machine:
         account = self._account(user)
         # Not runuser or su: they open a PAM session, which has its own ideas of cgroup and limits.
         return (
-            "setpriv",
             "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups",
             "--reset-env",
         )  # fmt: skip
