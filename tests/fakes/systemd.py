@@ -1,0 +1,148 @@
+"""systemd in memory, reading its unit files from a tree as the real one does."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from darlingbuilder.adapters.systemd import Activity, UnitState
+from darlingbuilder.core.errors import SystemdError
+from darlingbuilder.core.tree import Tree
+
+_DIRECTORY = Path("/etc/systemd/system")
+_MASK = "/dev/null"
+_ABSENT = UnitState(
+    activity=Activity.INACTIVE,
+    sub="dead",
+    load="not-found",
+    file_state="",
+    since=0.0,
+    needs_reload=False,
+    main_pid=0,
+    status_text="",
+    restarts=0,
+    outcome="success",
+)
+
+
+@dataclass(slots=True)
+class FakeSystemd:
+    """Units are files of ``host``'s /etc/systemd/system, or named in ``packaged``, which stand for /usr/lib's.
+
+    A unit whose name is in ``broken`` cannot be started. ``on_start`` is called with the name of each that is.
+    With ``reachable`` false nobody answers on the bus.
+    """
+
+    host: Tree
+    packaged: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
+    reachable: bool = True
+    on_start: Callable[[str], None] = lambda _name: None
+    clock: Callable[[], float] = time.time
+    _running: dict[str, UnitState] = field(default_factory=dict)
+    _read: dict[str, bytes] = field(default_factory=dict)
+    _enabled: set[str] = field(default_factory=set)
+    _last_pid: int = 1000
+
+    def unit(self, name: str) -> UnitState:
+        """See Systemd."""
+        self._answer()
+        state = self._running.get(name, _ABSENT)
+        load = self._load(name)
+        return replace(
+            state,
+            load=load,
+            file_state=self._file_state(name, load),
+            needs_reload=name in self._read and self._read[name] != self._file(name),
+        )
+
+    def start(self, name: str) -> None:
+        """See Systemd."""
+        self._require(name)
+        if self.unit(name).activity is Activity.ACTIVE:
+            return
+        if name in self.broken:
+            self._running[name] = replace(_ABSENT, activity=Activity.FAILED, sub="failed", outcome="exit-code")
+            raise SystemdError(f"the start of {name} failed", hint=f"journalctl --unit {name}")
+        self._last_pid += 1
+        active = replace(
+            _ABSENT, activity=Activity.ACTIVE, sub="running", since=self.clock(), main_pid=self._last_pid
+        )
+        self._running[name] = active
+        self.on_start(name)
+
+    def stop(self, name: str) -> None:
+        """See Systemd."""
+        self._answer()
+        if self.unit(name).activity is Activity.ACTIVE:
+            del self._running[name]
+
+    def restart(self, name: str) -> None:
+        """See Systemd."""
+        self._require(name)
+        self.stop(name)
+        self.start(name)
+
+    def try_restart(self, name: str) -> None:
+        """See Systemd."""
+        if self.unit(name).activity is Activity.ACTIVE:
+            self.restart(name)
+
+    def reload(self) -> None:
+        """See Systemd."""
+        self._answer()
+        for name in list(self._read):
+            if (content := self._file(name)) is None:
+                del self._read[name]
+            else:
+                self._read[name] = content
+
+    def enable(self, name: str) -> None:
+        """See Systemd."""
+        if self.unit(name).load == "masked":
+            self.host.remove(_DIRECTORY / name)
+            self._read.pop(name, None)
+        self._require(name)
+        self._enabled.add(name)
+
+    def disable(self, name: str) -> None:
+        """See Systemd."""
+        self._answer()
+        self._enabled.discard(name)
+
+    def reset_failed(self, name: str) -> None:
+        """See Systemd."""
+        if self.unit(name).activity is Activity.FAILED:
+            del self._running[name]
+
+    def kill(self, name: str) -> None:
+        """Let the main process of ``name`` die of itself."""
+        self._running[name] = replace(_ABSENT, activity=Activity.FAILED, sub="failed", outcome="signal")
+
+    def _answer(self) -> None:
+        if not self.reachable:
+            raise SystemdError("systemd does not answer", hint="is /run/dbus/system_bus_socket there?")
+
+    def _require(self, name: str) -> None:
+        load = self.unit(name).load
+        if load != "loaded":
+            raise SystemdError(f"Unit {name} is {load}", hint="darlingbuilder init")
+
+    def _load(self, name: str) -> str:
+        """Read the unit's file if it was not read before, as systemd does when a unit is first asked for."""
+        if self.host.link(_DIRECTORY / name) == _MASK:
+            return "masked"
+        content = self._file(name)
+        if content is not None:
+            self._read.setdefault(name, content)
+        return "loaded" if name in self._read or name in self.packaged else "not-found"
+
+    def _file(self, name: str) -> bytes | None:
+        return self.host.read(_DIRECTORY / name)
+
+    def _file_state(self, name: str, load: str) -> str:
+        if load == "masked":
+            return "masked"
+        if load == "not-found":
+            return ""
+        return "enabled" if name in self._enabled else "disabled"
