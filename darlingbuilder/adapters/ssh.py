@@ -1,7 +1,16 @@
-"""OpenSSH on the host: ssh, and sshd's check of a configuration."""
+"""OpenSSH on the host: sshd's check of a configuration."""
 
+import re
+import tempfile
 from pathlib import Path
 from typing import Protocol
+
+from darlingbuilder.adapters import process
+
+_HOST_KEY_LINE = re.compile(r"^HostKey\s.*$", re.MULTILINE)
+# What sshd says, after it has read the configuration, where its service has never been started. In a container
+# or on a desktop that is no fault of the configuration.
+_UNPREPARED = ("Missing privilege separation directory", "Privilege separation user")
 
 
 class Ssh(Protocol):
@@ -12,3 +21,22 @@ class Ssh(Protocol):
 
         Gives what sshd says of it; None if it is right, or there is no sshd on the host that could be asked.
         """
+
+
+class OpenSsh:
+    """The OpenSSH that is installed."""
+
+    def config_errors(self, config: str, host_key: Path) -> str | None:
+        """See Ssh."""
+        sshd = process.find("sshd")
+        if sshd is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="darlingbuilder-") as directory:
+            path = Path(directory) / "sshd_config"
+            # A function, since a string would have its backslashes read as references.
+            path.write_text(_HOST_KEY_LINE.sub(lambda _: f'HostKey "{host_key}"', config), encoding="utf-8")
+            checked = process.run(sshd, "-t", "-f", path, check=False)
+        complaint = checked.stderr.strip() or f"«{checked.line}» gave {checked.code}"
+        if checked.code == 0 or any(saying in complaint for saying in _UNPREPARED):
+            return None
+        return complaint

@@ -73,7 +73,9 @@ class Tree:
 
     def read(self, path: Path) -> bytes | None:
         """Give the content of the file ``path``; None if there is no such file."""
-        flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW if self.links is Links.REFUSED else 0)
+        # Without O_NONBLOCK a pipe of the guest's making would keep us waiting for ever.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        flags |= os.O_NOFOLLOW if self.links is Links.REFUSED else 0
         found = self.attributes(path)
         if found is None or (found.kind is not Kind.FILE and self.links is Links.REFUSED):
             return None
@@ -106,16 +108,29 @@ class Tree:
         """
         self.make_directory(path.parent)
         with self._parent(path) as (parent, name):
-            self._refuse_link(path, parent, name)
-            temporary = f".{name}.{secrets.token_hex(4)}.darlingbuilder"
-            descriptor = os.open(temporary, _NEW, 0o600, dir_fd=parent)
-            try:
-                _fill(descriptor, content, mode, owner)
+            self._refuse_other(path, parent, name)
+            with _written_beside(parent, name, content, mode, owner) as temporary:
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-            except BaseException:
-                os.unlink(temporary, dir_fd=parent)
-                raise
-            os.fsync(parent)
+
+    def create(self, path: Path, content: bytes, *, mode: int, owner: Owner) -> None:
+        """Like ``write``, but never over anything. Raises FileExistsError if there is something at ``path``."""
+        self.make_directory(path.parent)
+        with (
+            self._parent(path) as (parent, name),
+            _written_beside(parent, name, content, mode, owner) as temporary,
+        ):
+            os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+
+    def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
+        """Correct mode and owner of the file ``path``, its content untouched; a link is not followed."""
+        with self._parent(path) as (parent, name):
+            descriptor = _at(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, parent)
+            try:
+                # The owner first: giving a file away can clear bits of its mode.
+                os.fchown(descriptor, owner.uid, owner.gid)
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
 
     def write_link(self, path: Path, target: str, *, owner: Owner | None = None) -> None:
         """Make ``path`` a symbolic link to ``target``, replacing a link at once."""
@@ -158,13 +173,18 @@ class Tree:
         with contextlib.suppress(FileNotFoundError, OSError), self._parent(path) as (parent, name):
             os.rmdir(name, dir_fd=parent)
 
-    def _refuse_link(self, path: Path, parent: int, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-                raise ForeignFileError(
-                    f"{self.root / path.relative_to('/')} is a symbolic link, not a file of ours",
-                    hint="whatever manages it (NixOS, say) must do this part; or remove the link",
-                )
+    def _refuse_other(self, path: Path, parent: int, name: str) -> None:
+        """Refuse to write over what is not a file."""
+        try:
+            kind = _attributes(os.stat(name, dir_fd=parent, follow_symlinks=False)).kind
+        except FileNotFoundError:
+            return
+        what = {Kind.LINK: "a symbolic link", Kind.DIRECTORY: "a directory", Kind.OTHER: "a special file"}.get(kind)
+        if what:
+            raise ForeignFileError(
+                f"{self.root / path.relative_to('/')} is {what}, not a file of ours",
+                hint=f"whatever manages it (NixOS, say) must do this part; or remove the {kind.value}",
+            )
 
     @contextlib.contextmanager
     def _parent(self, path: Path) -> Iterator[tuple[int, str]]:
@@ -202,6 +222,20 @@ class Tree:
 
 def _at(name: str, flags: int, parent: int) -> int:
     return os.open(name, flags, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def _written_beside(parent: int, name: str, content: bytes, mode: int, owner: Owner | None) -> Iterator[str]:
+    """Give the name of a finished file beside ``name``, for it to be moved there; it is gone afterwards."""
+    temporary = f".{name}.{secrets.token_hex(4)}.darlingbuilder"
+    descriptor = os.open(temporary, _NEW, 0o600, dir_fd=parent)
+    try:
+        _fill(descriptor, content, mode, owner)
+        yield temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=parent)
+    os.fsync(parent)
 
 
 def _fill(descriptor: int, content: bytes, mode: int, owner: Owner | None) -> None:

@@ -1,0 +1,161 @@
+"""The two keys that pin the connection: the host's own, and that of the guest's sshd."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import keypair, managed
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import KeyFileError
+from darlingbuilder.core.keypair import PublicKey
+from darlingbuilder.core.managed import ManagedFile
+from darlingbuilder.core.paths import ALIAS, Paths, public_half
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import ROOT, Kind
+
+_DIRECTORY_MODE = 0o700
+# ssh takes a key that nobody else can read; one that is even stricter is somebody's choice.
+_PRIVATE_MODES = (0o600, 0o400)
+_PUBLIC_MODES = (0o644,)
+_COMMENT = f"{ALIAS}@"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Both private keys with their public halves, and the known_hosts file that pins the guest's.
+
+    A private key is never replaced. ``purge``: ``revert`` removes the keys, too, if they are ours.
+    """
+
+    settings: Settings
+    world: World
+    purge: bool = False
+    name: ClassVar[str] = "keys"
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        return [
+            *self._check_directory(),
+            *(drift for path in self._private for drift in self._check_pair(path)),
+            *self._check_known_hosts(),
+        ]
+
+    def apply(self) -> None:
+        """See Step. Raises KeyFileError if a private key is there that cannot be used; nothing is changed then."""
+        present = {path: keypair.read(self.world.host, path) for path in self._private}
+        self.world.host.make_directory(self._paths.host_key.parent, mode=_DIRECTORY_MODE, owner=ROOT)
+        keys = {path: key or self._create(path) for path, key in present.items()}
+        for path, key in keys.items():
+            self._converge_public(path, key)
+            self._converge_attributes(path)
+        managed.converge([self._known_hosts(keys[self._paths.host_key])])
+
+    def revert(self) -> None:
+        """See Step."""
+        host = self.world.host
+        managed.withdraw(host, [self._paths.known_hosts])
+        if not self.purge:
+            return
+        for path in self._private:
+            if self._is_ours(path):
+                host.remove(path)
+                host.remove(public_half(path))
+        host.remove_if_empty(self._paths.host_key.parent)
+
+    @property
+    def _paths(self) -> Paths:
+        return Paths(self.settings)
+
+    @property
+    def _private(self) -> tuple[Path, Path]:
+        return (self._paths.key, self._paths.host_key)
+
+    def _check_directory(self) -> list[Drift]:
+        directory = self._paths.host_key.parent
+        found = self.world.host.attributes(directory)
+        if found is None or (found.kind, found.mode, found.owner) == (Kind.DIRECTORY, _DIRECTORY_MODE, ROOT):
+            return []
+        return [Drift(str(directory), "is not a directory that root alone may enter")]
+
+    def _check_pair(self, path: Path) -> list[Drift]:
+        try:
+            key = keypair.read(self.world.host, path)
+        except KeyFileError as error:
+            return [Drift(str(path), str(error).removeprefix(f"{path}: "))]
+        if key is None:
+            return [Drift(str(path), "absent")]
+        drift = self._check_attributes(path, _PRIVATE_MODES)
+        public = public_half(path)
+        content = self.world.host.read(public)
+        if content is None:
+            return [*drift, Drift(str(public), "absent")]
+        if not _is_line_of(key, content):
+            return [*drift, Drift(str(public), "is not the public half of the private key")]
+        return drift + self._check_attributes(public, _PUBLIC_MODES)
+
+    def _check_attributes(self, path: Path, modes: tuple[int, ...]) -> list[Drift]:
+        found = self.world.host.attributes(path)
+        # What a link leads to is kept by whoever made the link (NixOS with its secrets, say).
+        if found is None or found.kind is Kind.LINK:
+            return []
+        if found.mode not in modes:
+            return [Drift(str(path), f"mode is {found.mode:04o}, should be {modes[0]:04o}")]
+        if found.owner != ROOT:
+            return [Drift(str(path), f"belongs to {found.owner.uid}:{found.owner.gid}, should be root's")]
+        return []
+
+    def _check_known_hosts(self) -> list[Drift]:
+        try:
+            key = keypair.read(self.world.host, self._paths.host_key)
+        except KeyFileError:
+            key = None
+        if key is None:
+            return [Drift(str(self._paths.known_hosts), "cannot be made yet: there is no host key")]
+        return managed.check([self._known_hosts(key)])
+
+    def _create(self, path: Path) -> PublicKey:
+        private = keypair.generate(f"{_COMMENT}{os.uname().nodename}")
+        try:
+            self.world.host.create(path, private, mode=_PRIVATE_MODES[0], owner=ROOT)
+        except FileExistsError:
+            raise KeyFileError(
+                f"{path}: somebody else made it at this moment", hint="run «darlingbuilder init» again to use it"
+            ) from None
+        return keypair.public_of(private)
+
+    def _converge_public(self, path: Path, key: PublicKey) -> None:
+        public = public_half(path)
+        content = self.world.host.read(public)
+        if not _is_line_of(key, content):
+            line = _line_with_kept_comment(key, content)
+            self.world.host.write(public, line.encode(), mode=_PUBLIC_MODES[0], owner=ROOT)
+
+    def _converge_attributes(self, path: Path) -> None:
+        for half, modes in ((path, _PRIVATE_MODES), (public_half(path), _PUBLIC_MODES)):
+            if self._check_attributes(half, modes):
+                self.world.host.set_attributes(half, mode=modes[0], owner=ROOT)
+
+    def _known_hosts(self, key: PublicKey) -> ManagedFile:
+        return ManagedFile(self.world.host, self._paths.known_hosts, f"{ALIAS} {key.text}\n")
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether ``path`` is a key with our comment, not a link or another's key that we were told to use."""
+        found = self.world.host.attributes(path)
+        try:
+            key = keypair.read(self.world.host, path)
+        except KeyFileError:
+            return False
+        return found is not None and found.kind is Kind.FILE and bool(key and key.comment.startswith(_COMMENT))
+
+
+def _is_line_of(key: PublicKey, content: bytes | None) -> bool:
+    """Whether ``content`` is the one whole line of ``key``, whatever its comment."""
+    written = keypair.written_public(content)
+    return written is not None and written.text == key.text and written.line.encode() == content
+
+
+def _line_with_kept_comment(key: PublicKey, content: bytes | None) -> str:
+    written = keypair.written_public(content)
+    return written.line if written and written.text == key.text else key.line

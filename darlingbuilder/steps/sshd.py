@@ -1,0 +1,147 @@
+"""The guest's sshd: its host key, its configuration and the one key that may log in."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import keypair, managed, render
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError, PrerequisiteError
+from darlingbuilder.core.managed import ManagedFile
+from darlingbuilder.core.paths import (
+    AUTHORIZED_KEYS,
+    CA_BUNDLE,
+    GUEST_ETC,
+    GUEST_PROFILE,
+    HOST_KEY,
+    NIX_CONF,
+    SSHD_CONFIG,
+    Paths,
+)
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import ROOT, Attributes, Kind, Owner, Tree
+
+_KEY_MODE = 0o600
+_DIRECTORY_MODE = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class Sshd:
+    """What sshd reads in the guest.
+
+    The configuration belongs to root and is readable by all, for sshd runs as the service user. That keeps the
+    guest's programs from editing it by accident; it is no border: the directories above it in the prefix are that
+    user's own, as is sshd. The host key is the user's, for sshd takes only a key that its own user alone can read.
+    """
+
+    settings: Settings
+    world: World
+    name: ClassVar[str] = "sshd"
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        try:
+            files = self.world.darling.files()
+            return [*_check_directory(files), *self._check_host_key(files), *self._check_config(files)]
+        except GuestPathError as error:
+            return [Drift(str(GUEST_ETC), f"cannot be looked into: {error}")]
+
+    def apply(self) -> None:
+        """See Step. Raises BuilderError if the host's sshd refuses the configuration; the old one stays then."""
+        files, owner = self.world.darling.files(), self._owner()
+        host_key = self._private_host_key()
+        config, authorized = self._config(files), self._authorized_keys(files, self._client_key())
+        if managed.check([config]):
+            self._validate(config.text)
+        files.make_directory(GUEST_ETC, mode=_DIRECTORY_MODE, owner=ROOT)
+        if self._check_host_key(files):
+            files.write(HOST_KEY, host_key, mode=_KEY_MODE, owner=owner)
+        managed.converge([authorized, config])
+
+    def revert(self) -> None:
+        """See Step."""
+        # Where a link has been put in the directory's place, nothing of ours is left; the prefix goes as a whole.
+        with contextlib.suppress(GuestPathError):
+            files = self.world.darling.files()
+            managed.withdraw(files, [SSHD_CONFIG, AUTHORIZED_KEYS])
+            files.remove(HOST_KEY)
+            files.remove_if_empty(GUEST_ETC)
+
+    def _check_host_key(self, files: Tree) -> list[Drift]:
+        found, content = files.attributes(HOST_KEY), files.read(HOST_KEY)
+        account = self.world.accounts.find(self.settings.user)
+        if found is None or content is None:
+            return [Drift(str(HOST_KEY), "absent")]
+        try:
+            wanted = self._private_host_key()
+        except KeyFileError as error:
+            return [Drift(str(HOST_KEY), str(error))]
+        if content != wanted:
+            return [Drift(str(HOST_KEY), f"is not the key of {Paths(self.settings).host_key}")]
+        if account is None or (found.mode, found.owner) != (_KEY_MODE, account.owner):
+            return [Drift(str(HOST_KEY), f"is not readable by {self.settings.user} alone, which sshd asks for")]
+        return []
+
+    def _check_config(self, files: Tree) -> list[Drift]:
+        try:
+            authorized = self._authorized_keys(files, self._client_key())
+        except KeyFileError as error:
+            return [*managed.check([self._config(files)]), Drift(str(AUTHORIZED_KEYS), str(error))]
+        return managed.check([self._config(files), authorized])
+
+    def _private_host_key(self) -> bytes:
+        path = Paths(self.settings).host_key
+        keypair.needed(self.world.host, path)
+        return self.world.host.read(path) or b""
+
+    def _client_key(self) -> str:
+        return keypair.needed(self.world.host, Paths(self.settings).key).text
+
+    def _config(self, files: Tree) -> ManagedFile:
+        body = render.template(
+            "sshd_config.j2",
+            user=self.settings.user,
+            port=self.settings.port,
+            host_key=HOST_KEY,
+            authorized_keys=AUTHORIZED_KEYS,
+            environment=session_environment(),
+        )
+        return ManagedFile(files, SSHD_CONFIG, body)
+
+    def _authorized_keys(self, files: Tree, key: str) -> ManagedFile:
+        return ManagedFile(files, AUTHORIZED_KEYS, f"restrict {key}\n")
+
+    def _validate(self, config: str) -> None:
+        complaint = self.world.ssh.config_errors(config, Paths(self.settings).host_key)
+        if complaint:
+            raise BuilderError(
+                f"the host's sshd refuses the configuration made for the guest's: {complaint}",
+                hint="nothing was changed; please report this with the output of «sshd -V»",
+            )
+
+    def _owner(self) -> Owner:
+        account = self.world.accounts.find(self.settings.user)
+        if account is None:
+            raise PrerequisiteError(
+                f"there is no user {self.settings.user}", hint="run the whole «darlingbuilder init»"
+            )
+        return account.owner
+
+
+def session_environment() -> Mapping[str, str]:
+    """Give what sshd sets for every session: it finds Nix, and Nix finds its configuration and certificates."""
+    return {
+        "PATH": f"{GUEST_PROFILE}/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "NIX_CONF_DIR": str(NIX_CONF.parent),
+        "NIX_SSL_CERT_FILE": str(CA_BUNDLE),
+    }
+
+
+def _check_directory(files: Tree) -> Iterator[Drift]:
+    found: Attributes | None = files.attributes(GUEST_ETC)
+    if found is None:
+        yield Drift(str(GUEST_ETC), "absent")
+    elif (found.kind, found.mode, found.owner) != (Kind.DIRECTORY, _DIRECTORY_MODE, ROOT):
+        yield Drift(str(GUEST_ETC), "is not a directory of root's that all can read")
