@@ -157,6 +157,8 @@ _Noreturn static void become_init(struct container *c)
 	if (chroot(c->prefix) < 0 || chdir("/") < 0)
 		die("Cannot enter the prefix");
 	stay_user(c);
+	/* commands must not inherit that the server ignores it; as pid 1 init itself is safe from it */
+	signal(SIGTERM, SIG_DFL);
 	/* the server's death is the container's */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	execl("/sbin/launchd", "launchd", shellspawn, (char *)NULL);
@@ -203,7 +205,7 @@ int main(int argc, char **argv)
 	int ready = atoi(argv[4]);
 	if (setgid(0) < 0)
 		die("setgid");
-	/* a stop by systemd's SIGTERM to the whole group must not end the container: init ignores it too */
+	/* a stop by systemd's SIGTERM to the whole control group must not end the container */
 	signal(SIGTERM, SIG_IGN);
 	set_up(&c);
 	(void)!write(STDOUT_FILENO, noise, sizeof noise - 1);
