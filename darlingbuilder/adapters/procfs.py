@@ -117,6 +117,10 @@ def _inodes(port: int, state: str) -> Iterator[str]:
 
 
 def _open_sockets(pid: int) -> set[str]:
+    found = set()
     with contextlib.suppress(OSError):
-        return {str(entry.readlink()) for entry in (_PROC / str(pid) / "fd").iterdir()}
-    return set()
+        for entry in os.scandir(_PROC / str(pid) / "fd"):
+            # One of ours lists this directory, and is gone by now.
+            with contextlib.suppress(OSError):
+                found.add(str(Path(entry).readlink()))
+    return found

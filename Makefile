@@ -1,0 +1,42 @@
+# make demo: a builder from nothing, in a machine of its own.  make test: linters, unit tests, integration.
+# Both install what they need (as root, on Debian) and can be run again and again.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+DARLING ?=
+NIX_TARBALL ?=
+REAL := $(if $(DARLING),--darling $(DARLING)) $(if $(NIX_TARBALL),--nix-tarball $(NIX_TARBALL))
+
+.PHONY: demo test lint unit integration bench man clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.ready
+	$(PYTHON) -m integration.demo $(REAL)
+
+test: lint unit integration
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.ready
+	$(PYTHON) -m pytest tests
+
+integration: $(VENV)/.ready
+	$(PYTHON) -m pytest integration $(REAL)
+
+bench: $(VENV)/.ready
+	$(PYTHON) -m integration.bench
+
+man: $(VENV)/.ready
+	mkdir -p build && $(VENV)/bin/darlingbuilder man > build/darlingbuilder.1
+
+$(VENV)/.ready: pyproject.toml integration/prerequisites
+	integration/prerequisites
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --editable . --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""The whole tool on a real machine: systemd, Nix, OpenSSH, and a Darling or its stand-in."""

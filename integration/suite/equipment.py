@@ -1,0 +1,53 @@
+"""What a machine of the suite consists of: a Debian, darlingbuilder, a Darling, and the guest's Nix."""
+
+import hashlib
+import re
+import tarfile
+from pathlib import Path
+
+from integration.machine.cache import cached, digest
+from integration.machine.guestnix import ReleaseTarball, release_tarball
+from integration.machine.machine import Machine
+from integration.machine.roots import Suite, debian_root
+from integration.machine.wheel import wheel_layer
+from integration.standin.compiler import source_text
+from integration.standin.guestroot import guest_root
+from integration.standin.install import install
+from integration.suite.site import OTHER_TARBALL, TARBALL
+
+
+def make_machine(host: Suite, *, darling: Path | None = None, nix_tarball: Path | None = None) -> Machine:
+    """Make a machine, switched off. Without ``darling``, the path of a real launcher, it gets the stand-in."""
+    root = debian_root(host)
+    layers = [wheel_layer(root)] + ([] if darling else [_stand_in()])
+    binds = _installation(darling) if darling else {}
+    binds[TARBALL] = nix_tarball or release_tarball("trixie").path
+    binds[OTHER_TARBALL] = release_tarball("sid").path
+    return Machine.create(root, layers=layers, read_only_binds=binds)
+
+
+def read_release(path: Path) -> ReleaseTarball:
+    """Describe a release tarball of Nix that lies on the disk."""
+    with tarfile.open(path) as archive:
+        member = next(member for member in archive if member.name.endswith("/install"))
+        file = archive.extractfile(member)
+        script = file.read().decode() if file else ""
+    paths = dict(re.findall(r'^(nix|cacert)="([^"]*)"', script, re.MULTILINE))
+    version = paths["nix"].rpartition("-")[2]
+    return ReleaseTarball(path, hashlib.sha256(path.read_bytes()).hexdigest(), version, paths["nix"], paths["cacert"])
+
+
+def _stand_in() -> Path:
+    lower = guest_root()
+    return cached("standin", digest(lower.name, source_text()), lambda directory: _install(directory, lower))
+
+
+def _install(directory: Path, lower: Path) -> None:
+    install(directory, lower)
+
+
+def _installation(launcher: Path) -> dict[str, Path]:
+    """Bind a real Darling at the path where it was installed: its programs know that path."""
+    real = launcher.resolve()
+    parts = (real, real.with_name("darlingserver"), real.parent.parent / "libexec" / "darling")
+    return {str(path): path for path in parts if path.exists()}

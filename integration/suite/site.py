@@ -1,0 +1,77 @@
+"""A machine with darlingbuilder, a Darling and a guest's Nix on it, ready for ``darlingbuilder init``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from integration.machine.commands import Completed
+from integration.machine.guestnix import ReleaseTarball
+from integration.machine.machine import Machine
+
+CONFIG = "/etc/darlingbuilder/config.toml"
+TARBALL = "/srv/nix.tar.xz"
+OTHER_TARBALL = "/srv/newer-nix.tar.xz"
+STATE = "/var/lib/darling-builder"
+PREFIX = f"{STATE}/guest/prefix"
+UNIT = "darling-builder.service"
+USER = "darlingbuilder"
+
+
+@dataclass
+class Site:
+    """A booted machine and what its builder is to be made of."""
+
+    machine: Machine
+    tarball: ReleaseTarball
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def configure(self, **settings: object) -> Self:
+        """Write the settings file: the guest's Nix and ``settings``, a key with a dot spelled with «__»."""
+        self.settings = {"nix__tarball": TARBALL, "nix__sha256": self.tarball.sha256, **settings}
+        lines = [f"{key.replace('__', '.')} = {json.dumps(value)}" for key, value in self.settings.items()]
+        path = self.machine.path(CONFIG)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n")
+        return self
+
+    def tool(
+        self, *words: str, check: bool = True, timeout: float = 180, env: Mapping[str, str] | None = None
+    ) -> Completed:
+        """Run ``darlingbuilder``."""
+        return self.machine.run("darlingbuilder", *words, check=check, timeout=timeout, env=env)
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        """Give the exit code and the answer of ``status --json``."""
+        completed = self.tool("status", "--json", check=False)
+        return completed.rc, json.loads(completed.stdout)
+
+    def drift(self) -> str:
+        """Give what ``status`` finds wrong, as one text."""
+        _, answer = self.status()
+        found = [
+            f"{step['step']}: {drift['what']}: {drift['detail']}"
+            for step in answer["steps"]
+            for drift in step["drift"]
+        ]
+        return "\n".join(found + [f"{step['step']}: {step['error']}" for step in answer["steps"] if step["error"]])
+
+    def file(self, path: str) -> Path:
+        """Give a file of the machine as seen from here."""
+        return self.machine.path(path)
+
+    def assert_healthy(self, *, build: bool = True) -> None:
+        """See that ``status`` finds nothing and ``test`` passes."""
+        code, answer = self.status()
+        assert code == 0, self.drift()
+        assert answer["converged"]
+        completed = self.tool("test", *(() if build else ("--no-build",)), check=False)
+        assert completed.rc == 0, completed.stdout + completed.stderr + self.machine.journal(UNIT)
+
+    def build(self, expression: str, *, timeout: float = 120, check: bool = True) -> Completed:
+        """Have the host's Nix build an expression with no local jobs, and give its output paths."""
+        return self.machine.run(
+            "nix-build", "--no-out-link", "--max-jobs", "0", "--expr", expression,
+            timeout=timeout, check=check, env={"NIX_REMOTE": "daemon"},
+        )  # fmt: skip

@@ -1,0 +1,90 @@
+"""The service: it stops at once when idle, lets builds end, comes back when it dies, and leaves nothing."""
+
+import json
+import time
+
+import pytest
+
+from integration.suite.site import PREFIX, UNIT, USER, Site
+
+SLOW = """
+  derivation { name = "slow"; system = "x86_64-darwin"; builder = "/bin/sh"; nonce = "%s";
+    args = [ "-c" "/bin/sleep 6; echo done > $out" ]; }
+"""
+
+
+def test_an_idle_builder_stops_in_less_than_two_seconds(builder: Site) -> None:
+    builder.tool("test", "--no-build")  # leaves an idle ControlMaster behind
+    began = time.monotonic()
+    builder.machine.run("systemctl", "stop", UNIT)
+    took = time.monotonic() - began
+
+    assert took < 2
+    assert builder.machine.run("systemctl", "show", "--property=Result", UNIT).stdout.strip() == "Result=success"
+    assert not builder.file(f"{PREFIX}/.init.pid").exists()
+    assert builder.machine.run("pgrep", "-u", USER, check=False).stdout == ""
+    builder.tool("start")
+
+
+def test_a_running_build_ends_before_the_builder_stops(builder: Site) -> None:
+    build = builder.machine.popen(
+        "nix-build", "--no-out-link", "--max-jobs", "0", "--expr", SLOW % "drain", env={"NIX_REMOTE": "daemon"}
+    )
+    builder.machine.run("sh", "-c", f"until pgrep -u {USER} -f 'sleep 6' > /dev/null; do sleep 0.1; done", timeout=60)
+    builder.tool("stop")
+    out, err = build.communicate(timeout=60)
+
+    assert build.returncode == 0, err.decode()
+    assert builder.machine.run("cat", out.decode().strip()).stdout == "done\n"
+    builder.tool("start")
+
+
+@pytest.mark.parametrize("victim", ["sshd", "server", "serve"])
+def test_a_killed_part_brings_the_builder_back(builder: Site, victim: str) -> None:
+    before = builder.status()[1]
+    pid = {
+        "sshd": "$(ss -Hltnp 'sport = :2222' | sed 's/.*pid=\\([0-9]*\\).*/\\1/')",
+        "server": f"$(cat {PREFIX}/.init.pid)",
+        "serve": f"$(systemctl show --property=MainPID --value {UNIT})",
+    }[victim]
+    builder.machine.run("sh", "-c", f"kill -KILL {pid}")
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and builder.status()[1]["restarts"] <= before["restarts"]:
+        time.sleep(0.2)
+    while time.monotonic() < deadline and builder.status()[0] != 0:
+        time.sleep(0.2)
+
+    builder.assert_healthy(build=False)
+
+
+def test_the_guest_is_unprivileged_throughout(builder: Site) -> None:
+    server = builder.file(f"{PREFIX}/.init.pid").read_text().strip()
+    children = builder.machine.run("ps", "-o", "user:20=", "--ppid", server).stdout.split()
+    assert set(children) == {USER}
+    assert builder.tool("shell", "id", "-u").stdout.strip() != "0"
+
+
+def test_a_failed_start_shows_the_journals_last_lines(builder: Site) -> None:
+    builder.tool("stop")
+    builder.machine.run("chmod", "u-s", "/usr/local/bin/darling")
+    failed = builder.tool("start", check=False)
+    builder.machine.run("chmod", "u+s", "/usr/local/bin/darling")
+
+    assert failed.rc == 1
+    assert "journalctl -u" in failed.stderr
+    assert "darling" in failed.stderr
+    builder.tool("init")
+    builder.assert_healthy(build=False)
+
+
+def test_status_answers_without_a_bus(builder: Site) -> None:
+    blind = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere"}
+    completed = builder.tool("status", "--json", check=False, env=blind)
+    assert completed.rc == 3
+    errors = [step["error"] for step in json.loads(completed.stdout)["steps"] if step["error"]]
+    assert any("D-Bus" in error for error in errors)
+
+
+def test_logs_show_what_sshd_says(builder: Site) -> None:
+    assert "Server listening on 127.0.0.1" in builder.tool("logs").stdout
