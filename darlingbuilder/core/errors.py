@@ -1,18 +1,28 @@
 """Every error that a user may see, each class owning its exit code."""
 
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
-    """The exit codes of ``darlingbuilder``; the documentation lists the same."""
+    """The exit codes of ``darlingbuilder``, each with its ``meaning`` as the documentation gives it."""
 
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    DRIFT = 3
-    CONFIG = 4
-    PREREQUISITE = 5
-    INTERRUPTED = 130
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make a number that says what it means."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    OK = 0, "done, or nothing to do"
+    FAILED = 1, "tried and failed"
+    USAGE = 2, "the command line cannot be meant as it is"
+    DRIFT = 3, "status and init --dry-run: there is a difference"
+    CONFIG = 4, "a setting is wrong"
+    PREREQUISITE = 5, "the machine lacks a prerequisite"
+    INTERRUPTED = 130, "interrupted; the next init goes on from there"
 
 
 class BuilderError(Exception):

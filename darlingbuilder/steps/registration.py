@@ -55,7 +55,7 @@ class Registration:
             drift.append(Drift(str(OUR_MACHINES), "cannot be written: the guest's host key is absent"))
         drift += self._directory_drift()
         drift += [found for insertion in self._insertions for found in insertion.check()]
-        return [*drift, *self._unread_alias()] or self._not_in_effect()
+        return [*drift, *self.unread_alias()] or self._not_in_effect()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
@@ -87,6 +87,13 @@ class Registration:
         self.world.host.remove(CONTROL_SOCKETS)
         if daemon_is_older:
             self.world.systemd.try_restart(NIX_DAEMON)
+
+    def unread_alias(self) -> list[Drift]:
+        """Say so if root's ssh would never come to the alias's file."""
+        text = self._text(SSH_CONFIG)
+        if text is None and (text := self._text(VENDOR_SSH_CONFIG)) is None:
+            return []  # our own block is drift already
+        return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
 
     @property
     def _host_key(self) -> Path:
@@ -154,14 +161,8 @@ class Registration:
             return []
         return [Drift("Nix's setting builders", f"is {builders!r} in effect, which does not lead to {OUR_MACHINES}")]
 
-    def _unread_alias(self) -> list[Drift]:
-        text = self._text(SSH_CONFIG)
-        if text is None and (text := self._text(VENDOR_SSH_CONFIG)) is None:
-            return []  # our own block is drift already
-        return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
-
     def _require_include(self) -> None:
-        if drift := self._unread_alias():
+        if drift := self.unread_alias():
             # At the end, where our block would stand, it would come too late: ssh takes the first value it meets.
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}, so that no ssh would see {SSH_ALIAS}",

@@ -1,0 +1,40 @@
+"""``config show``: every setting, its value and where that was said."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+
+import msgspec
+
+from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.core import config
+from darlingbuilder.core.config import Config, Value
+from darlingbuilder.core.errors import ExitCode
+
+
+class SettingView(msgspec.Struct, frozen=True):
+    """One setting, as ``--json`` gives it."""
+
+    value: Value
+    origin: str
+
+
+def run(context: Context, arguments: Namespace) -> ExitCode:
+    """Print the settings that file, environment and flags give now."""
+    shown = view(context.called)
+    if arguments.json:
+        say_json(shown)
+    else:
+        say(text(shown))
+    return ExitCode.OK
+
+
+def view(chosen: Config) -> Mapping[str, SettingView]:
+    """Give every setting by its dotted key, in the order of the declaration."""
+    return {key: SettingView(value, chosen.origins[key]) for key, value in config.flatten(chosen.settings).items()}
+
+
+def text(shown: Mapping[str, SettingView]) -> str:
+    """Give the settings for people, in three columns; a value reads as it does in the settings file."""
+    values = {key: msgspec.json.encode(setting.value).decode() for key, setting in shown.items()}
+    keys, wide = max(map(len, values)), max(map(len, values.values()))
+    return "\n".join(f"{key:{keys}} = {value:{wide}}  {shown[key].origin}" for key, value in values.items())
