@@ -1,0 +1,76 @@
+"""The system's users in memory, and a systemd-sysusers that reads what it is given."""
+
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from darlingbuilder.adapters.process import Account
+from darlingbuilder.core.errors import CommandError
+from darlingbuilder.core.tree import ROOT, Owner, Tree
+
+_NUMBER = 4711
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A user as its passwd line describes it."""
+
+    owner: Owner
+    gecos: str = ""
+    home: str = "/"
+    shell: str = "/usr/sbin/nologin"
+
+
+@dataclass(slots=True)
+class FakeAccounts:
+    """A table of users. ``broken``: systemd-sysusers ends well and makes nobody, as it does where NSS hides /etc."""
+
+    host: Tree
+    entries: dict[str, Entry] = field(default_factory=lambda: {"root": Entry(ROOT, "root", "/root", "/bin/bash")})
+    broken: bool = False
+
+    def find(self, name: str) -> Account | None:
+        """See Accounts."""
+        entry = self.entries.get(name)
+        return Account(name, entry.owner) if entry else None
+
+    def create(self, sysusers_file: Path) -> None:
+        """See Accounts."""
+        content = self.host.read(sysusers_file)
+        if content is None:
+            raise CommandError(f"{sysusers_file}: No such file or directory", hint="it must be written first")
+        for number, line in enumerate(content.decode().splitlines(), 1):
+            if line.strip() and not line.startswith("#"):
+                self._create_one(line, f"{sysusers_file}:{number}")
+
+    def delete(self, name: str) -> None:
+        """See Accounts."""
+        self.entries.pop(name, None)
+
+    def add(self, name: str, *, uid: int | None = None) -> Account:
+        """Make a user as an administrator or NixOS would; without ``uid`` one that files here can belong to."""
+        owner = _free_owner() if uid is None else Owner(uid, uid)
+        self.entries[name] = Entry(owner)
+        return Account(name, owner)
+
+    def _create_one(self, line: str, where: str) -> None:
+        kind, name, number, gecos, home, shell = (shlex.split(line) + ["-"] * 6)[:6]
+        if kind != "u":
+            raise CommandError(f"{where}: Unknown command type '{kind}'.", hint="see sysusers.d(5)")
+        if home != "-" and (not home.startswith("/") or ":" in home):
+            raise CommandError(f"{where}: '{home}' is not a valid home directory.", hint="see sysusers.d(5)")
+        if self.broken or name in self.entries:
+            return
+        default = Entry(_free_owner() if number == "-" else Owner(int(number), int(number)))
+        self.entries[name] = Entry(
+            default.owner,
+            gecos if gecos != "-" else default.gecos,
+            home if home != "-" else default.home,
+            shell if shell != "-" else default.shell,
+        )
+
+
+def _free_owner() -> Owner:
+    """Root can give files to anybody; others can own files as they themselves only."""
+    return Owner(os.geteuid() or _NUMBER, os.getegid() or _NUMBER)

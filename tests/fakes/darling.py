@@ -1,0 +1,196 @@
+"""A launcher whose prefix is a real directory and whose container is a state: up or down."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NoReturn
+
+from darlingbuilder.adapters.accounts import Accounts
+from darlingbuilder.adapters.process import Account, Completed, Running
+from darlingbuilder.adapters.procfs import Process
+from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.paths import PASSWD
+from darlingbuilder.core.tree import Links, Tree
+from tests.fakes.ledger import LedgerTree
+
+# Above the kernel's largest pid: nobody who looks for it finds it, nobody who signals it hits anything.
+_SERVER = 4194305
+_WIPED = (Path("/var/run"), Path("/var") / "tmp")
+_DIRECTORIES = (
+    "/", "/Volumes", "/Applications", "/usr", "/usr/local", "/usr/local/share", "/private", "/private/var",
+    "/private/var/log", "/private/var/db", "/private/etc", "/var", *map(str, _WIPED), "/var/log", "/Users",
+)  # fmt: skip
+_PID_FILE = Path("/.init.pid")
+Answer = Callable[[tuple[str, ...]], tuple[int, str]]
+
+
+@dataclass(slots=True)
+class FakeProgram:
+    """A command in the container; it runs until somebody ends it, or it ends by itself."""
+
+    pid: int
+    code: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.code is None
+
+    def poll(self) -> int | None:
+        """See Running."""
+        return self.code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """See Running."""
+        if self.code is None:
+            raise subprocess.TimeoutExpired("darling", timeout or 0)
+        return self.code
+
+
+@dataclass(slots=True)
+class FakeDarling:
+    """Sets up a prefix only where there is no directory yet, as the real one does, and boots only one that is whole.
+
+    ``interrupted_boots``: so many boots stop half-way. ``answers``: what a program of that name in the guest does;
+    others are not found. ``boots`` counts what the launcher was called for.
+    """
+
+    prefix: Path
+    user: str
+    accounts: Accounts
+    installed: bool = True
+    interrupted_boots: int = 0
+    answers: dict[str, Answer] = field(default_factory=lambda: dict(_ANSWERS))
+    tree: Tree | None = None
+    boots: int = 0
+    programs: list[FakeProgram] = field(default_factory=list)
+    mounts: dict[Path, Path] = field(default_factory=dict)
+    _up: bool = False
+
+    def launcher(self) -> Path:
+        """See Darling."""
+        if not self.installed:
+            raise PrerequisiteError("darling: no launcher there", hint="install Darling")
+        return Path("/usr/bin/darling")
+
+    def server(self) -> int | None:
+        """See Darling."""
+        return _SERVER if self._up else None
+
+    def files(self) -> Tree:
+        """See Darling."""
+        if self.tree is None:
+            self.tree = LedgerTree(self.prefix, Links.REFUSED)
+        return self.tree
+
+    def boot(self, log: IO[bytes]) -> None:
+        """See Darling."""
+        self.launcher()
+        account = self._account()
+        self.boots += 1
+        if not self.prefix.exists():
+            self._set_up(account, log)
+        if self.files().read(PASSWD) is None:
+            log.write(b"Error connecting to shellspawn in the container\n")
+            raise DarlingError(f"the container of {self.prefix} did not boot", hint="try it by hand")
+        for directory in _WIPED:
+            self.files().remove(directory)
+            self.files().make_directory(directory, owner=account.owner)
+        self.files().write(_PID_FILE, str(_SERVER).encode(), owner=account.owner)
+        self._up = True
+
+    def shutdown(self) -> None:
+        """See Darling."""
+        self._up = False
+        self.mounts.clear()
+        for program in self.programs:
+            program.code = -9 if program.running else program.code
+        if self.prefix.exists():
+            self.files().remove(_PID_FILE)
+
+    def mount(self, source: Path, target: Path) -> None:
+        """See Darling."""
+        self._must_be_up()
+        if not source.is_dir():
+            raise DarlingError(f"{source}: special device does not exist", hint="make it")
+        self.files().make_directory(target)
+        self.mounts[target] = source
+
+    def is_mounted(self, target: Path) -> bool:
+        """See Darling."""
+        return target in self.mounts
+
+    def processes(self) -> list[Process]:
+        """See Darling. The server and the programs that still run."""
+        if not self._up:
+            return []
+        running = [
+            Process(one.pid, _SERVER, "mldr", zombie=False, arguments=()) for one in self.programs if one.running
+        ]
+        return [Process(_SERVER, 1, "darlingserver", zombie=False, arguments=(str(self.prefix),)), *running]
+
+    def run(self, *command: str, timeout: float) -> Completed:
+        """See Darling."""
+        del timeout
+        self._must_be_up()
+        code, output = self.answers.get(command[0], _not_found)(command)
+        return Completed((str(self.launcher()), "shell", *command), code, output, "")
+
+    def start(self, *command: str, log: IO[bytes]) -> Running:
+        """See Darling. A program with an answer ends with it at once; any other runs on."""
+        self._must_be_up()
+        program = FakeProgram(_SERVER + 1 + len(self.programs))
+        if answer := self.answers.get(command[0]):
+            program.code, output = answer(command)
+            log.write(output.encode())
+        self.programs.append(program)
+        return program
+
+    def become(self, *command: str, terminal: str) -> NoReturn:
+        """See Darling."""
+        del terminal
+        raise SystemExit(self.run(*(command or ("true",)), timeout=0).code)
+
+    def _set_up(self, account: Account, log: IO[bytes]) -> None:
+        log.write(f"Setting up a new Darling prefix at {self.prefix}\n".encode())
+        if not self.prefix.parent.is_dir():
+            raise DarlingError(f"Cannot create {self.prefix}: No such file or directory", hint="make its parent")
+        self.prefix.mkdir()
+        tree, owner = self.files(), account.owner
+        for directory in _DIRECTORIES:
+            tree.make_directory(Path(directory), owner=owner)
+        if self.interrupted_boots > 0:
+            self.interrupted_boots -= 1
+            raise DarlingError(f"the container of {self.prefix} did not boot", hint="try it by hand")
+        ids = f"{owner.uid}:{owner.gid}"
+        passwd = (
+            "root:*:0:0:System Administrator:/var/root:/bin/sh\n"
+            f"{account.name}:*:{ids}:Darling User:/Users/{account.name}:/bin/bash\n"
+        )
+        tree.write(PASSWD, passwd.encode(), owner=owner)
+        tree.write(PASSWD.with_name("master.passwd"), passwd.encode(), owner=owner)
+        tree.write(PASSWD.with_name("group"), f"wheel:*:0:root,{account.name}\n".encode(), owner=owner)
+        tree.make_directory(Path("/Users") / account.name, owner=owner)
+
+    def _account(self) -> Account:
+        account = self.accounts.find(self.user)
+        if account is None:
+            raise PrerequisiteError(f"there is no user {self.user}", hint="run «darlingbuilder init»")
+        return account
+
+    def _must_be_up(self) -> None:
+        if not self._up:
+            raise DarlingError(f"the container of {self.prefix} is down", hint="boot it")
+
+
+def _not_found(command: tuple[str, ...]) -> tuple[int, str]:
+    return 127, f"{command[0]}: command not found\n"
+
+
+_ANSWERS: dict[str, Answer] = {
+    "true": lambda _command: (0, ""),
+    "false": lambda _command: (1, ""),
+    "echo": lambda command: (0, " ".join(command[1:]) + "\n"),
+    "uname": lambda command: (0, "20.6.0\n" if "-r" in command else "Darwin\n"),
+}

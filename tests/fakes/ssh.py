@@ -1,0 +1,43 @@
+"""An sshd that knows the keywords of OpenSSH 8.1, a stock Darling's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_WITHOUT_VALUE_CHECK = frozenset({
+    "addressfamily", "allowusers", "authenticationmethods", "authorizedkeysfile", "hostkey", "listenaddress",
+    "loglevel", "pidfile", "setenv", "subsystem",
+})  # fmt: skip
+_NUMBERS = frozenset({"maxsessions", "maxstartups", "port"})
+_SWITCHES = frozenset({
+    "allowagentforwarding", "allowstreamlocalforwarding", "allowtcpforwarding", "challengeresponseauthentication",
+    "compression", "disableforwarding", "kbdinteractiveauthentication", "passwordauthentication",
+    "permitrootlogin", "permittty", "permittunnel", "permituserenvironment", "permituserrc", "strictmodes",
+    "usedns", "usepam", "x11forwarding",
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class FakeSsh:
+    """Checks keywords and the form of their values. ``complaint``: what it says of any configuration."""
+
+    installed: bool = True
+    complaint: str | None = None
+
+    def config_errors(self, config: str, host_key: Path) -> str | None:
+        """See Ssh."""
+        del host_key
+        if not self.installed:
+            return None
+        errors = (_error(line, number) for number, line in enumerate(config.splitlines(), 1))
+        return self.complaint or next((error for error in errors if error), None)
+
+
+def _error(line: str, number: int) -> str | None:
+    keyword, _, value = line.strip().partition(" ")
+    name, where = keyword.lower(), f"sshd_config: line {number}"
+    if not keyword or keyword.startswith("#"):
+        return None
+    if name not in _WITHOUT_VALUE_CHECK | _NUMBERS | _SWITCHES:
+        return f"{where}: Bad configuration option: {keyword}"
+    wrong = (name in _NUMBERS and not value.isdigit()) or (name in _SWITCHES and value not in {"yes", "no"})
+    return f"{where}: Badly formatted {keyword}: {value}" if wrong or not value else None
