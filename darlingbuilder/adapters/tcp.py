@@ -2,17 +2,30 @@
 
 import contextlib
 import socket
+import time
 
 _ADDRESS = "127.0.0.1"
 _LONGEST_BANNER = 255
 
 
+def refusal(port: int, *, timeout: float) -> OSError | None:
+    """Say why nothing can be connected to on ``port``; None if it can."""
+    try:
+        socket.create_connection((_ADDRESS, port), timeout).close()
+    except OSError as error:
+        return error
+    return None
+
+
 def banner(port: int, *, timeout: float) -> str | None:
     """Give the first line that the server on ``port`` sends within ``timeout`` seconds; None if none comes."""
-    received = b""
+    received, deadline = b"", time.monotonic() + timeout
     with contextlib.suppress(OSError), socket.create_connection((_ADDRESS, port), timeout) as connection:
-        connection.settimeout(timeout)
-        while b"\n" not in received and len(received) <= _LONGEST_BANNER:
+        # One that dribbles must not get the time anew with each byte.
+        while (
+            b"\n" not in received and len(received) <= _LONGEST_BANNER and (left := deadline - time.monotonic()) > 0
+        ):
+            connection.settimeout(left)
             chunk = connection.recv(_LONGEST_BANNER)
             if not chunk:
                 break
