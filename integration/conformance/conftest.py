@@ -96,7 +96,7 @@ def workshop(request: pytest.FixtureRequest) -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="dbc-", dir=request.config.getoption("darling_dir")))
     directory.chmod(0o755)
     yield directory
-    shutil.rmtree(directory)
+    _remove(directory)
 
 
 @pytest.fixture(scope="session")
@@ -131,8 +131,13 @@ def _prefixes(darling: Path, workshop: Path) -> Iterator[NewPrefix]:
         prefix.stop()
     leftovers = {pid for prefix in made for pid in prefix.left_running()}
     for prefix in made:
-        shutil.rmtree(prefix.path.parent)
+        _remove(prefix.path.parent)
     assert not leftovers
+
+
+def _remove(directory: Path) -> None:
+    """Remove a tree, but for the work directories: they are root's, and only root may remove them."""
+    shutil.rmtree(directory, ignore_errors=os.geteuid() != 0)
 
 
 @pytest.fixture(scope="session")

@@ -149,12 +149,21 @@ class Prefix:
 
     @contextmanager
     def running(self, *words: str) -> Iterator[Process]:
-        """Keep a command running; at the end its client is killed, which ends the command too."""
+        """Keep a command running; it ends with the block."""
+        before = self.left_running()
         client = self.start("shell", *words)
         try:
             yield client
         finally:
-            processes.end(client)
+            self._end(client, self.left_running() - before)
+
+    def _end(self, client: Process, command: set[int]) -> None:
+        """Kill a client, or its command where that is all one may kill: the client belongs to root."""
+        if os.geteuid() != 0:
+            for pid in command:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        processes.end(client)
 
 
 NewPrefix = Callable[..., Prefix]

@@ -45,6 +45,7 @@ def test_a_process_group_of_its_own_bounds_the_harm(guest: Prefix) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("root")  # the client belongs to root, whoever called it
 def test_the_client_without_a_terminal_swallows(guest: Prefix, number: signal.Signals, defect: Defect) -> None:
     begin = time.monotonic()
     with guest.running("sleep", str(LASTING_SECONDS)) as client:
@@ -55,6 +56,7 @@ def test_the_client_without_a_terminal_swallows(guest: Prefix, number: signal.Si
     defect((lasted, code == 0), stated=(True, True), mended=(False, False))
 
 
+@pytest.mark.usefixtures("root")
 def test_killing_the_client_kills_the_direct_child_alone(guest: Prefix) -> None:
     beat = 'while :; do echo >> "$1"; sleep 0.1; done'
     script = f"({beat}) & shift; {beat}"
