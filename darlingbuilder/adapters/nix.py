@@ -14,6 +14,7 @@ import msgspec
 
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Account, Start
+from darlingbuilder.core import storepath
 from darlingbuilder.core.errors import CommandError, NixError, PrerequisiteError
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
@@ -75,7 +76,7 @@ class NixCommand:
     def version(self) -> tuple[int, ...]:
         """See HostNix. The last word counts: «nix-store (Lix, like Nix) 2.91.1»."""
         with _purpose("telling its version"):
-            line = process.run(_tool("nix-store"), "--version").stdout.strip()
+            line = process.run(tool("nix-store"), "--version").stdout.strip()
         found = re.search(r"(\d+(?:\.\d+)+)\S*\Z", line)
         if not found:
             raise NixError(
@@ -85,7 +86,7 @@ class NixCommand:
 
     def settings(self) -> Mapping[str, object]:
         """See HostNix. «config show» is 2.20's name, «show-config» the one before."""
-        nix = _tool("nix")
+        nix = tool("nix")
         shown = process.run(nix, *_NIX_COMMAND, "config", "show", "--json", check=False)
         if shown.code != 0:
             with _purpose("showing its settings"):
@@ -100,12 +101,12 @@ class NixCommand:
         """See HostNix."""
         hint = "its substituters must be reachable and have that path; offline, use nix.tarball with nix.sha256"
         with _purpose(f"fetching {path}", hint=hint):
-            process.run(_tool("nix-store"), "--realise", path, timeout=_FETCH_SECONDS)
+            process.run(tool("nix-store"), "--realise", path, timeout=_FETCH_SECONDS)
 
     def closure(self, path: str, *, root: Path | None = None) -> list[str]:
         """See HostNix."""
         with _purpose(f"listing what {path} needs"):
-            return process.run(_tool("nix-store"), *_store(root), "--query", "--requisites", path).stdout.split()
+            return process.run(tool("nix-store"), *_store(root), "--query", "--requisites", path).stdout.split()
 
     def copy_into(
         self, root: Path, paths: Sequence[str], *, account: Account | None = None, origin: Path | None = None
@@ -120,10 +121,11 @@ class NixCommand:
         with tempfile.TemporaryFile(dir=root) as archive:
             self._export(archive, closure, origin)
             archive.seek(0)
+            _forget_lost(root, closure, account)
             hint = f"look at {root}/nix: does it belong to {account.name if account else 'you'}?"
             with _purpose(f"writing {' '.join(paths)} into {root}/nix", hint=hint):
                 process.run(
-                    _tool("nix-store"), *_store(root), "--import",
+                    tool("nix-store"), *_store(root), "--import",
                     start=_as(account), stdin=archive, timeout=_COPY_SECONDS,
                 )  # fmt: skip
 
@@ -131,7 +133,7 @@ class NixCommand:
         """See HostNix."""
         hint = "the archive that it came from is damaged, or no release of Nix"
         with _purpose("reading a registration of store paths", hint=hint):
-            process.run(_tool("nix-store"), *_store(root), "--load-db", stdin=registration)
+            process.run(tool("nix-store"), *_store(root), "--load-db", stdin=registration)
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """See HostNix."""
@@ -142,7 +144,7 @@ class NixCommand:
             return True
         # What a running Nix has written last may stand in its write-ahead log alone. Nix knows; it also touches the
         # log's index, so it is asked only where the answer may be no.
-        program = _tool("nix-store")
+        program = tool("nix-store")
         return process.run(
             program, *_store(root), "--check-validity", path, start=_as(account), timeout=_SECONDS, check=False
         ).code == 0  # fmt: skip
@@ -153,11 +155,12 @@ class NixCommand:
         )
         with _purpose("reading the paths to copy", hint=hint):
             process.run(
-                _tool("nix-store"), *_store(origin), "--export", *closure, stdout=archive, timeout=_COPY_SECONDS
+                tool("nix-store"), *_store(origin), "--export", *closure, stdout=archive, timeout=_COPY_SECONDS
             )
 
 
-def _tool(name: str) -> Path:
+def tool(name: str) -> Path:
+    """Find one of Nix's tools. Raises PrerequisiteError."""
     found = process.find(name) or next((path for at in _DIRECTORIES if (path := at / name).is_file()), None)
     if found is None:
         raise PrerequisiteError(
@@ -185,6 +188,17 @@ def _purpose(purpose: str, *, hint: str = "its own message says why; run it by h
         yield
     except CommandError as error:
         raise NixError(f"the host's Nix failed at {purpose}: {error}", hint=_remedy(str(error)) or hint) from error
+
+
+def _forget_lost(root: Path, paths: Sequence[str], account: Account | None) -> None:
+    """Have the store below ``root`` look what is left of it, if one of ``paths`` is not there.
+
+    It believes its database: a path that it knows, and that somebody has deleted, would not be written again.
+    """
+    if (root / DATABASE).is_file() and not all(os.path.lexists(storepath.below(root, path)) for path in paths):
+        process.run(
+            tool("nix-store"), *_store(root), "--verify", start=_as(account), timeout=_COPY_SECONDS, check=False
+        )
 
 
 def _remedy(message: str) -> str | None:

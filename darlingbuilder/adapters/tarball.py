@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from darlingbuilder.core import storepath
 from darlingbuilder.core.errors import BuilderError, ConfigError
 
 SYSTEM = "x86_64-darwin"
-_STORE_PATH = r"/nix/store/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]+"
 _TOP = re.compile(r"nix-(?P<version>.+?)-(?P<system>[a-z0-9_]+-[a-z]+)\Z")
 _LARGEST_TEXT = 2**24
+_CHUNK = 2**20
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError)
 
 
@@ -49,6 +50,7 @@ def unpack(file: Path, *, sha256: str, into: Path) -> Release:
         with _translated(file, into), tarfile.open(fileobj=archive, mode="r:*") as members:
             for member in members:
                 unpacking.place(members, member)
+            _read_to_end(members)
             unpacking.place_links()
     return unpacking.release()
 
@@ -161,6 +163,12 @@ class _Unpacking:
         return found
 
 
+def _read_to_end(members: tarfile.TarFile) -> None:
+    """See that the compressed stream is whole: the archive's own end may come before the end of what is read."""
+    while members.fileobj is not None and members.fileobj.read(_CHUNK):
+        pass
+
+
 def _content(members: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     content = members.extractfile(member)
     if content is None:
@@ -169,5 +177,5 @@ def _content(members: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _assigned(script: str, variable: str) -> str:
-    found = re.search(rf"^{variable}=\"?({_STORE_PATH})\"?\s*$", script, re.MULTILINE)
+    found = re.search(rf"^{variable}=\"?({storepath.PATTERN})\"?\s*$", script, re.MULTILINE)
     return found[1] if found else ""

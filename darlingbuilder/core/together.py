@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from darlingbuilder.core import nixversions
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.settings import NixSettings, Settings, bytes_of
 
@@ -41,14 +42,22 @@ _RESERVED = ("builder.json", "guest.log", "keys", "known_hosts", "nix")
 
 def check_together(settings: Settings) -> None:
     """Refuse settings that are right by themselves but wrong together. Raises ConfigError."""
+    check_places(settings)
     for check in _CHECKS:
         check(settings)
 
 
+def check_places(settings: Settings) -> None:
+    """Refuse paths at which a builder would put the machine at risk. Raises ConfigError."""
+    for check in _PLACES:
+        check(settings)
+
+
 def _check_paths(settings: Settings) -> None:
-    prefix = settings.prefix_path
-    _check_overlay(prefix)
-    for name, path in (("prefix", str(prefix)), ("state", settings.state), ("key", settings.key)):
+    _check_overlay(settings.prefix_path)
+    # As it was written: a Path has dropped what is odd about some.
+    prefix = settings.prefix or str(settings.prefix_path)
+    for name, path in (("state", settings.state), ("prefix", prefix), ("key", settings.key)):
         _check_plain(name, path)
 
 
@@ -80,11 +89,8 @@ def _check_plain(name: str, path: str) -> None:
 
 
 def _check_destinations(settings: Settings) -> None:
-    prefix = settings.prefix_path
     _check_ours("state", Path(settings.state))
-    _check_ours("prefix", prefix)
-    # The guest's user must be able to write the prefix's parent, which is therefore made theirs.
-    _check_ours("prefix: its parent", prefix.parent)
+    _check_ours("prefix", settings.prefix_path)
 
 
 def _check_ours(name: str, path: Path) -> None:
@@ -103,17 +109,23 @@ def _check_prefix_against_state(settings: Settings) -> None:
             f"prefix: {prefix} holds the state directory {state}: the guest could change the builder's own files",
             hint=f"leave prefix out, which gives {state}/guest/prefix",
         )
-    if _within(state, prefix.parent):
-        raise ConfigError(
-            f"prefix: its parent {prefix.parent} holds the state directory, and has to belong to the guest's user",
-            hint=f"give it a directory of its own, such as {state}/guest/prefix",
-        )
     for name in _RESERVED:
         if _within(prefix, state / name):
             raise ConfigError(
                 f"prefix: {prefix} lies where the builder keeps its {name}",
                 hint=f"leave prefix out, which gives {state}/guest/prefix",
             )
+
+
+def _check_prefix_parent(settings: Settings) -> None:
+    # The guest's user must be able to write it, and so it is given to them.
+    parent, state = settings.prefix_path.parent, Path(settings.state)
+    _check_ours("prefix: its parent", parent)
+    if _within(state, parent):
+        raise ConfigError(
+            f"prefix: its parent {parent} holds the state directory, and has to belong to the guest's user",
+            hint=f"give it a directory of its own, such as {state}/guest/prefix",
+        )
 
 
 def _check_key(settings: Settings) -> None:
@@ -168,6 +180,8 @@ def _check_nix(settings: Settings) -> None:
         )
     if nix.sha256 and not nix.tarball:
         raise ConfigError("nix.sha256 is set without nix.tarball", hint="set nix.tarball, or drop nix.sha256")
+    if nix.version:
+        nixversions.path_of(nix.version)
 
 
 def _sources(nix: NixSettings) -> Iterator[str]:
@@ -178,12 +192,11 @@ def _within(path: Path, outer: Path) -> bool:
     return path == outer or outer in path.parents
 
 
-_CHECKS: tuple[Callable[[Settings], None], ...] = (
+_PLACES: tuple[Callable[[Settings], None], ...] = (
     _check_paths,
     _check_destinations,
     _check_prefix_against_state,
+    _check_prefix_parent,
     _check_key,
-    _check_user,
-    _check_free,
-    _check_nix,
 )
+_CHECKS: tuple[Callable[[Settings], None], ...] = (_check_user, _check_free, _check_nix)

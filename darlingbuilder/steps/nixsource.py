@@ -1,0 +1,143 @@
+"""Where the guest's Nix comes from, and how it gets into the guest's store."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.adapters import tarball
+from darlingbuilder.adapters.process import Account
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import nixversions, storepath
+from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.steps.profile import TOOLS, holds_nix, in_tree, nix_tree
+
+# What is rooted here, no garbage collection in the guest deletes.
+_ROOTS = Path("/var/nix/gcroots/darlingbuilder")
+_CACERT = _ROOTS / "cacert"
+_STAGING = ".unpack-"
+BUNDLE = Path("etc/ssl/certs/ca-bundle.crt")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The Nix that the settings name: a store path that the host's Nix fetches, or a release tarball.
+
+    Which Nix a tarball held, and which cacert came along, is told by the links that keep them from the guest's
+    garbage collection; a tarball's bears its hash.
+    """
+
+    settings: Settings
+    world: World
+
+    def wanted(self) -> str | None:
+        """Give the store path of the Nix that should be there; None for a tarball that was not unpacked yet."""
+        nix = self.settings.nix
+        if nix.tarball:
+            return self._rooted(self._tarball_root)
+        return nix.package or nixversions.path_of(nix.version or nixversions.DEFAULT)
+
+    def cacert(self) -> str | None:
+        """Give the store path of the guest's cacert; None if it has none."""
+        return self._rooted(_CACERT)
+
+    def cacert_is_right(self) -> bool:
+        """Whether the cacert is that of the settings, if they name one, and is there."""
+        cacert = self.cacert()
+        if cacert is None:
+            return not self.settings.nix.cacert
+        present = self._tree.attributes(in_tree(cacert) / BUNDLE) is not None
+        return present and self.settings.nix.cacert in {"", cacert}
+
+    def install(self, account: Account) -> None:
+        """Bring Nix and cacert into the guest's store, as ``account``, and root what ``wanted`` does not know."""
+        if self.settings.nix.tarball:
+            self._install_tarball(account)
+        else:
+            self._install_package(account)
+
+    def sweep(self) -> None:
+        """Remove what an interrupted ``install`` has left."""
+        state = Paths(self.settings).state
+        for name in self.world.host.names(state):
+            if name.startswith(_STAGING):
+                self.world.host.remove(state / name)
+
+    @property
+    def _tree(self) -> Tree:
+        return nix_tree(self.settings, self.world)
+
+    @property
+    def _root(self) -> Path:
+        """The directory whose nix/store is the guest's store."""
+        return self.world.host.root / Paths(self.settings).state.relative_to("/")
+
+    @property
+    def _tarball_root(self) -> Path:
+        return _ROOTS / f"tarball-{self.settings.nix.sha256}"
+
+    def _rooted(self, link: Path) -> str | None:
+        # The guest's user can change it, and gains nothing: the store behind it is theirs as well.
+        target = self._tree.link(link)
+        return target if storepath.is_store_path(target) else None
+
+    def _install_package(self, account: Account) -> None:
+        path = self.wanted() or ""
+        self.world.nix.fetch(path)
+        _refuse_other_than_nix(Tree(self.world.host.root / "nix"), path)
+        carried = (one for one in self.world.nix.closure(path) if "-nss-cacert-" in one)
+        cacert = self._chosen_cacert() or next(carried, "")
+        self.world.nix.copy_into(self._root, list(filter(None, (path, cacert))), account=account)
+        self._root_links(account, {_CACERT: cacert})
+
+    def _install_tarball(self, account: Account) -> None:
+        file = self.world.host.root / Path(self.settings.nix.tarball).relative_to("/")
+        with self._staging() as staging:
+            release = tarball.unpack(file, sha256=self.settings.nix.sha256, into=staging)
+            _refuse_other_than_nix(Tree(staging / "nix", Links.REFUSED), release.nix)
+            self.world.nix.load_into(staging, release.registration)
+            paths = list(filter(None, (release.nix, release.cacert)))
+            self.world.nix.copy_into(self._root, paths, account=account, origin=staging)
+        chosen = self._chosen_cacert()
+        if chosen:
+            self.world.nix.copy_into(self._root, [chosen], account=account)
+        self._root_links(account, {_CACERT: chosen or release.cacert, self._tarball_root: release.nix})
+
+    def _chosen_cacert(self) -> str:
+        """Fetch the cacert of the settings; give its path, empty if they name none."""
+        cacert = self.settings.nix.cacert
+        if cacert:
+            self.world.nix.fetch(cacert)
+            if self.world.host.attributes(Path(cacert) / BUNDLE) is None:
+                raise ConfigError(
+                    f"nix.cacert: {cacert} holds no {BUNDLE}", hint="name nixpkgs' cacert, or leave the setting out"
+                )
+        return cacert
+
+    def _root_links(self, account: Account, links: dict[Path, str]) -> None:
+        self._tree.make_directory(_ROOTS, owner=account.owner)
+        for name in self._tree.names(_ROOTS):
+            if not links.get(_ROOTS / name):
+                self._tree.remove(_ROOTS / name)
+        for link, target in links.items():
+            if target and self._tree.link(link) != target:
+                self._tree.write_link(link, target, owner=account.owner)
+
+    @contextmanager
+    def _staging(self) -> Iterator[Path]:
+        """Give a directory that root alone can enter, on the disk where there has to be room anyway."""
+        self.sweep()
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=_STAGING) as staging:
+            yield Path(staging)
+
+
+def _refuse_other_than_nix(tree: Tree, path: str) -> None:
+    if not holds_nix(tree, path):
+        raise ConfigError(
+            f"{path} is no Nix for a builder: it lacks {' or '.join(f'bin/{tool}' for tool in TOOLS)}",
+            hint="set nix.package to the store path of Nix itself, built for x86_64-darwin",
+        )
