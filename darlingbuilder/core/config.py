@@ -95,6 +95,7 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
     origins = dict.fromkeys(values, "default")
     for source in sources:
         for key, value in source.values.items():
+            _known(key, source.label)
             values[key] = _convert(key, value, source)
             origins[key] = source.label
     settings = inflate(values)
@@ -157,8 +158,6 @@ def _from_file(file: Path, *, needed: bool) -> dict[str, object]:
             raise ConfigError(f"{label}: {name} is a table", hint=f"write [{name}] and its keys below it")
         else:
             flat[name] = value
-    for key in flat:
-        _known(key, label)
     return flat
 
 

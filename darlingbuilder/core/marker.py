@@ -11,7 +11,7 @@ from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Value
 from darlingbuilder.core.errors import ConfigError, ForeignFileError, PrerequisiteError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.together import check_together
+from darlingbuilder.core.together import check_places
 from darlingbuilder.core.tree import ROOT, Kind, Tree
 
 SCHEMA = 1
@@ -77,8 +77,9 @@ def _decoded(path: Path, content: bytes) -> Marker:
             hint=f"this is {__version__}, which knows schemas up to {SCHEMA}; install that version or a newer one",
         )
     marker = msgspec.json.decode(content, type=Marker)
-    # Directories are removed by what it says: a marker that was edited by hand must not name just any.
-    check_together(marker.config.settings)
+    # Directories are removed by what it says: a marker that was edited by hand must not name just any. What else it
+    # says may be something that this version no longer takes.
+    check_places(marker.config.settings)
     return marker
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok
+from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok, warning
 
 OLDEST = (2, 8)
 _SYSTEM = "x86_64-darwin"
@@ -21,7 +22,10 @@ def version(surroundings: Surroundings) -> Verdict:
 
 def platforms(surroundings: Surroundings) -> Verdict:
     """Look whether the host's Nix means to build for Darwin itself."""
-    settings = surroundings.world.nix.settings()
+    try:
+        settings = surroundings.world.nix.settings()
+    except PrerequisiteError as error:
+        return warning("not looked at: there is no Nix", error.hint)
     for name in ("system", "extra-platforms"):
         if _SYSTEM in _words(settings.get(name)):
             return failure(

@@ -1,0 +1,70 @@
+"""One holder at a time, and the second is told who the first is."""
+
+import os
+import subprocess  # the kernel lets a lock go when its process ends: that needs a process
+import sys
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder.core import lock
+from darlingbuilder.core.errors import LockedError
+
+_HOLD_AND_DIE = """
+import os, sys
+from pathlib import Path
+from darlingbuilder.core import lock
+with lock.held(Path(sys.argv[1]), purpose="init", seconds=0):
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_second_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+
+    with (
+        lock.held(path, purpose="init", seconds=0),
+        pytest.raises(LockedError, match=rf"darlingbuilder init \(pid {os.getpid()}\) is at work") as caught,
+        lock.held(path, purpose="uninstall", seconds=0),
+    ):
+        pytest.fail("two hold one lock")
+
+    assert caught.value.hint
+
+
+def test_a_lock_that_was_let_go_can_be_taken(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+
+    with lock.held(path, purpose="init", seconds=0):
+        pass
+
+    with lock.held(path, purpose="uninstall", seconds=0):
+        assert "uninstall" in path.read_text()
+
+
+def test_a_lock_can_be_let_go_early_and_twice(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+
+    with lock.held(path, purpose="init", seconds=0) as first:
+        first.release()
+        first.release()
+        with lock.held(path, purpose="serve", seconds=0):
+            assert "serve" in path.read_text()
+
+
+def test_a_failure_inside_lets_the_lock_go(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with pytest.raises(RuntimeError), lock.held(path, purpose="init", seconds=0):
+        raise RuntimeError
+
+    with lock.held(path, purpose="init", seconds=0):
+        assert path.exists()
+
+
+def test_a_holder_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    died = subprocess.run([sys.executable, "-c", _HOLD_AND_DIE, path], check=False)  # noqa: TID251 - see the import
+    assert died.returncode == -9
+
+    with lock.held(path, purpose="init", seconds=0):
+        assert str(os.getpid()) in path.read_text()
