@@ -22,16 +22,17 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     ``make`` gets an empty directory that takes its final name only when ``make`` has returned, so whatever
     bears the final name is whole. Of two processes that want the same key the second one waits.
     """
-    final = _home() / kind / key
+    final = home() / kind / key
     if final.is_dir():
         return final
-    with _locked(_home() / "locks" / f"{kind}-{key}"):
+    with _locked(home() / "locks" / f"{kind}-{key}"):
         if not final.is_dir():
             _make(final, make)
     return final
 
 
-def _home() -> Path:
+def home() -> Path:
+    """Name the directory that holds it all."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "darlingbuilder"
 
 

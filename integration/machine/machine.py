@@ -1,12 +1,7 @@
 """A machine: a real systemd as pid 1 of its own namespaces, which boots, runs commands and leaves no trace."""
 
-import contextlib
-import os
 import pwd
-import signal
-import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,19 +13,9 @@ from typing import Self
 from .cgroup import Cgroup
 from .commands import CLEAN_ENVIRONMENT, CommandError, Completed, Process, finish, start
 from .disk import SCRATCH, Disk, Parts, cgroup_of, sweep
+from .system import ENTER_CGROUP, MachineError, System, payload
+from .traces import traces
 from .tree import Entry, Surveyor
-
-SCRIPT = Path(__file__).with_name("boot.sh")
-
-# systemd(1): start poweroff.target, as if `systemctl poweroff` had been called.
-POWER_OFF = signal.SIGRTMIN + 4
-
-# Enters a cgroup before anything else is done, so that no child is ever outside of it.
-ENTER_CGROUP = ("/bin/sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"')
-
-
-class MachineError(Exception):
-    """A machine did not do what machines do; the message says what it was doing."""
 
 
 @dataclass(slots=True)
@@ -40,8 +25,7 @@ class Machine:
     disk: Disk
     cgroup: Cgroup
     binds: frozenset[str]
-    _launcher: Process[bytes] | None = None
-    _pid1: int = 0
+    _system: System | None = None
     _runs: Iterator[int] = field(default_factory=count)
     _surveyor: Surveyor = field(default_factory=Surveyor)
 
@@ -78,14 +62,12 @@ class Machine:
 
     @property
     def up(self) -> bool:
-        return self._launcher is not None and self._launcher.poll() is None
+        return self._system is not None and self._system.alive
 
     @property
     def pid1(self) -> int:
         """The host's pid of the machine's systemd."""
-        if not self.up:
-            raise MachineError("the machine is switched off; boot() it first")
-        return self._pid1
+        return self._running().pid1
 
     # -- power ---------------------------------------------------------------------------------------
 
@@ -97,32 +79,23 @@ class Machine:
         if self.up:
             raise MachineError("the machine is up already")
         self.cut_power()
-        self._payload.path.parent.mkdir(exist_ok=True)
-        self._payload.create()
-        with self._notifications() as ready:
-            self._launch()
-            self._await_ready(ready, time.monotonic() + timeout)
+        self._system = System.launch(self.disk, self.cgroup)
+        if not self._system.await_ready(timeout):
+            raise MachineError(f"the machine did not boot:\n{self._state()}")
 
     def shut_down(self, *, timeout: float = 60) -> None:
         """Shut down in good order, every unit stopped; raise MachineError if that takes too long."""
-        if self._launcher is not None and self.up:
-            os.kill(self.pid1, POWER_OFF)
-            try:
-                self._launcher.wait(timeout)
-            except subprocess.TimeoutExpired:
-                raise MachineError(f"no end of the shutdown after {timeout} s:\n{self.journal()}") from None
+        if self._system is not None and self._system.alive and not self._system.shut_down(timeout):
+            raise MachineError(f"no end of the shutdown after {timeout} s:\n{self._state()}")
         self.cut_power()
 
     def cut_power(self) -> None:
         """End every process of the machine at once; the disk stays as it is."""
-        if self._launcher is not None:
-            if self.up:
-                # First pid 1, with which the kernel ends all of its namespace; then those who wait outside for
-                # a command inside, and have by now reaped it (see kill_below).
-                os.kill(self.pid1, signal.SIGKILL)
-            self._launcher.wait(timeout=30)
+        if self._system is not None:
+            self._system.kill()
+        # After pid 1: those who wait outside for a command inside have by now reaped it (see kill_below).
         self.cgroup.remove()
-        self._launcher = None
+        self._system = None
 
     def reboot(self, *, timeout: float = 90) -> None:
         """Shut down in good order and boot again from the same disk."""
@@ -193,7 +166,7 @@ class Machine:
         """
         if not inside.startswith("/"):
             raise ValueError(f"{inside!r}: not an absolute path")
-        root = Path(f"/proc/{self._pid1}/root") if self.up else self.disk.root
+        root = Path(f"/proc/{self.pid1}/root") if self.up else self.disk.root
         return root / inside[1:]
 
     def tree(self) -> dict[str, Entry]:
@@ -202,23 +175,19 @@ class Machine:
 
     def leftovers(self) -> list[str]:
         """Name everything of this machine that is still there; nothing may be after ``close``."""
-        name = self.disk.directory.name
-        found = [f"directory {self.disk.directory}"] if self.disk.directory.exists() else []
-        found += [f"cgroup {self.cgroup.path}"] if self.cgroup.exists() else []
-        return found + _witnesses(name)
+        return traces(self.disk.directory, self.cgroup)
 
     # -- inside --------------------------------------------------------------------------------------
 
-    @property
-    def _payload(self) -> Cgroup:
-        """The cgroup that the machine sees as the root of its hierarchy."""
-        return Cgroup(self.cgroup.path / "machine")
+    def _running(self) -> System:
+        if self._system is None or not self._system.alive:
+            raise MachineError("the machine is switched off; boot() it first")
+        return self._system
 
     def _leaf(self) -> Cgroup:
         """Make a cgroup for one command: what it starts can then be killed, daemons included."""
-        if not self.up:
-            raise MachineError("the machine is switched off; boot() it first")
-        leaf = Cgroup(self._payload.path / f"run-{next(self._runs)}")
+        self._running()
+        leaf = Cgroup(payload(self.cgroup).path / f"run-{next(self._runs)}")
         leaf.create()
         return leaf
 
@@ -250,83 +219,11 @@ class Machine:
                 return pwd.struct_passwd((name, password, int(uid), int(gid), gecos, home, shell))
         raise MachineError(f"the machine has no user {user!r}")
 
-    def _notifications(self) -> socket.socket:
-        address = self.disk.directory / "host" / "notify"
-        address.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        listening.bind(str(address))
-        return listening
-
-    def _launch(self) -> None:
-        keeper = self.disk.keeper.pid
-        with self._console.open("wb") as console:
-            self._launcher = start(
-                (
-                    *ENTER_CGROUP, str(self._payload.path),
-                    "setpriv", "--pdeathsig", "KILL",
-                    "nsenter", f"--mount=/proc/{keeper}/ns/mnt",
-                    "unshare", "--fork", "--kill-child=KILL", "--propagation", "private",
-                    "--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--",
-                    "bash", str(SCRIPT), str(self.disk.directory),
-                ),
-                stdin=subprocess.PIPE,
-                output=console.fileno(),
-            )  # fmt: skip
-        self._pid1 = self._await_child(self._launcher)
-        waiting = Cgroup(self.cgroup.path / "launcher")
-        waiting.create()
-        waiting.adopt(self._launcher.pid)
-        assert self._launcher.stdin is not None
-        self._launcher.stdin.write(b"go\n")
-        self._launcher.stdin.close()
-
-    @property
-    def _console(self) -> Path:
-        return self.disk.directory / "console"
-
-    def _await_child(self, launcher: Process[bytes]) -> int:
-        # unshare(1) forks once it is in all of the new namespaces.
-        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
-        deadline = time.monotonic() + 30
-        while launcher.poll() is None and time.monotonic() < deadline:
-            pids = children.read_text().split()
-            if pids:
-                return int(pids[0])
-            time.sleep(0.002)
-        raise MachineError(f"the machine's namespaces could not be made: {self._console.read_text()}")
-
-    def _await_ready(self, notifications: socket.socket, deadline: float) -> None:
-        while self.up and time.monotonic() < deadline:
-            notifications.settimeout(0.2)
-            with contextlib.suppress(TimeoutError):
-                if "READY=1" in notifications.recv(8192).decode(errors="replace").splitlines():
-                    return
-        console = self._console.read_text(errors="replace")
+    def _state(self) -> str:
+        """Tell all that can be known about a machine that is stuck or dead."""
+        assert self._system is not None
+        console = self._system.console.read_text(errors="replace")
         if not self.up:
-            self.cut_power()
-            raise MachineError(f"the machine died while booting:\n{console}")
+            return f"it died:\n{console}"
         jobs = self.run("systemctl", "list-jobs", "--no-pager", check=False).stdout
-        raise MachineError(f"the machine did not finish booting:\n{console}\n{jobs}\n{self.journal()}")
-
-
-def _witnesses(name: str) -> list[str]:
-    """Name the processes that see a mount or are in a cgroup with this name.
-
-    Not by their namespaces: the kernel gives a dead namespace's number to the next one at once.
-    """
-    return [
-        f"process {pid}: {line}"
-        for pid in os.listdir("/proc")  # noqa: PTH208 - names are wanted, not paths
-        if pid.isdigit()
-        for line in _lines_of(int(pid))
-        if name in line
-    ]
-
-
-def _lines_of(pid: int) -> list[str]:
-    # A process that has just gone, and a zombie, have no such files.
-    with contextlib.suppress(OSError):
-        return [
-            line for file in ("cgroup", "mountinfo") for line in Path(f"/proc/{pid}/{file}").read_text().splitlines()
-        ]
-    return []
+        return f"{console}\n{jobs}\n{self.journal()}"

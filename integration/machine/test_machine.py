@@ -12,6 +12,7 @@ from integration.machine import (
     Machine,
     MachineError,
     Suite,
+    cache,
     debian_root,
     differences,
     touched,
@@ -26,6 +27,16 @@ derivation {
   builder = "/bin/sh";
   args = [ "-c" "echo hello > $out" ];
 }
+"""
+
+INNER = """\
+from pathlib import Path
+from integration.machine import Machine, debian_root
+with Machine.create(debian_root("trixie"), scratch=Path("/var/lib")) as machine:
+    machine.boot()
+    machine.reboot()
+    print(machine.run("systemctl", "is-system-running").stdout, end="")
+print(machine.leftovers())
 """
 
 SLEEPER = """\
@@ -297,6 +308,39 @@ def test_a_machine_in_use_is_not_swept(tmp_path: Path) -> None:
     with Machine.create(debian_root("trixie"), scratch=tmp_path) as machine:
         assert sweep(tmp_path) == []
         assert machine.path("/etc").is_dir()
+
+
+def test_a_host_run_by_systemd_with_cgroup2_alone_can_have_machines() -> None:
+    binds = {"/srv/project": Path(__file__).parents[2], "/srv/cache/darlingbuilder": cache.home()}
+    with Machine.create(debian_root("trixie"), read_only_binds=binds) as host:
+        host.boot()
+        assert host.run("stat", "--file-system", "--format=%T", "/sys/fs/cgroup").stdout == "cgroup2fs\n"
+        said = host.run(
+            "python3", "-B", "-c", INNER,
+            cwd="/srv/project", env={"XDG_CACHE_HOME": "/srv/cache"},
+        ).stdout  # fmt: skip
+        assert said == "running\n[]\n"
+    assert host.leftovers() == []
+
+
+def test_a_boot_that_hangs_is_reported_with_the_job_and_the_journal() -> None:
+    with Machine.create(debian_root("trixie")) as machine:
+        machine.path("/etc/systemd/system/sleeper.service").write_text(
+            SLEEPER.replace("[Install]", "Type=oneshot\n[Install]")
+        )
+        wants = machine.path("/etc/systemd/system/multi-user.target.wants")
+        (wants / "sleeper.service").symlink_to("/etc/systemd/system/sleeper.service")
+        with pytest.raises(MachineError, match=r"(?s)sleeper.service +start running.*systemd"):
+            machine.boot(timeout=2)
+        with pytest.raises(MachineError, match="up already"):
+            machine.boot()
+
+
+def test_a_machine_without_systemd_is_reported_as_dead() -> None:
+    with Machine.create(debian_root("trixie")) as machine:
+        machine.path("/usr/lib/systemd/systemd").unlink()
+        with pytest.raises(MachineError, match=r"(?s)it died.*No such file"):
+            machine.boot()
 
 
 def test_a_disk_that_cannot_be_mounted_is_explained_and_removed(tmp_path: Path) -> None:
