@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,14 +21,14 @@ from .slow import SlowBoots
 # Every machine has this user, nothing else runs as it here, and no account need be made and removed.
 ORDINARY_USER = "nobody"
 
+# A directory of a random name is made in it.
+PLACE = Path("/var/tmp")  # noqa: S108
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add to the options of integration/conftest.py what this suite alone needs."""
     parser.getgroup("darlingbuilder").addoption(
-        "--darling-dir",
-        type=Path,
-        default=Path("/var/tmp"),  # noqa: S108 - a directory of a random name is made in it
-        help="where prefixes are made: no overlay, no NFS (%(default)s)",
+        "--darling-dir", type=Path, default=PLACE, help="where prefixes are made: no overlay, no NFS (%(default)s)"
     )
 
 
@@ -93,7 +94,9 @@ def ordinary(request: pytest.FixtureRequest) -> Account:
 @pytest.fixture(scope="session")
 def workshop(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A directory for everything the suite makes; it is gone afterwards, whatever lay in it."""
-    directory = Path(tempfile.mkdtemp(prefix="dbc-", dir=request.config.getoption("darling_dir")))
+    # The option is unknown where this file was loaded late, for a run of all of integration/.
+    place = request.config.getoption("darling_dir", PLACE)
+    directory = Path(tempfile.mkdtemp(prefix="dbc-", dir=place))
     directory.chmod(0o755)
     yield directory
     _remove(directory)
@@ -136,8 +139,10 @@ def _prefixes(darling: Path, workshop: Path) -> Iterator[NewPrefix]:
 
 
 def _remove(directory: Path) -> None:
-    """Remove a tree, but for the work directories: they are root's, and only root may remove them."""
+    """Remove a tree, but for the work directories where we are not root: they are root's."""
     shutil.rmtree(directory, ignore_errors=os.geteuid() != 0)
+    if directory.exists():
+        warnings.warn(pytest.PytestWarning(f"only root can remove what is left of {directory}"), stacklevel=2)
 
 
 @pytest.fixture(scope="session")

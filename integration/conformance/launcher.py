@@ -45,7 +45,7 @@ class Prefix:
     darling: Path
     account: Account
     path: Path
-    namespaces: set[str] = field(default_factory=set)
+    namespaces: dict[str, int] = field(default_factory=dict)
 
     def environment(self, **extra: str) -> dict[str, str]:
         home = f"/home/{self.account.name}"
@@ -128,13 +128,24 @@ class Prefix:
         assert outcome.rc == 0, outcome
 
     def _remember_namespace(self) -> None:
+        """Hold the container's mount namespace: while it is held its number cannot become another's."""
         with suppress(OSError):
             if server := self.server():
-                self.namespaces.add(processes.mount_namespace(server))
+                held = processes.open_mount_namespace(server)
+                if self.namespaces.setdefault(processes.namespace_of(held), held) != held:
+                    os.close(held)
 
     def left_running(self) -> set[int]:
         """Return the processes of every container that this prefix ever had."""
-        return {pid for namespace in self.namespaces for pid in processes.inhabitants(namespace)}
+        found = set()
+        for namespace, held in list(self.namespaces.items()):
+            inhabitants = processes.inhabitants(namespace)
+            if not inhabitants:
+                # Nobody can come back to it, and held any longer it would keep its mounts.
+                os.close(held)
+                del self.namespaces[namespace]
+            found |= inhabitants
+        return found
 
     def stop(self) -> None:
         """Shut the container down, wait until it is gone, and remove the stale pid file."""

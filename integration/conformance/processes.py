@@ -80,8 +80,13 @@ def _field(pid: int, key: str) -> str:
     raise KeyError(key)
 
 
-def mount_namespace(pid: int) -> str:
-    return str(Path(f"/proc/{pid}/ns/mnt").readlink())
+def open_mount_namespace(pid: int) -> int:
+    return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def namespace_of(held: int) -> str:
+    """Name the namespace that a descriptor holds as /proc names it."""
+    return f"mnt:[{os.fstat(held).st_ino}]"
 
 
 def inhabitants(namespace: str) -> set[int]:
@@ -89,7 +94,7 @@ def inhabitants(namespace: str) -> set[int]:
     found = set()
     for pid in all_pids():
         with suppress(OSError):
-            if mount_namespace(pid) == namespace:
+            if str(Path(f"/proc/{pid}/ns/mnt").readlink()) == namespace:
                 found.add(pid)
     return found
 

@@ -276,7 +276,7 @@ static int shut_down(pid_t server)
 
 /* Options are looked at only after the prefix was set up, and an unknown one is a word like any other: so does
    the real launcher, and `--prefix` fails there for that reason. */
-static int option(const char *word)
+static void obey_option(const char *word)
 {
 	if (!strcmp(word, "--help"))
 		exit(usage(0));
@@ -284,12 +284,40 @@ static int option(const char *word)
 		exit(version());
 	if (word[0] == '-' && word[1])
 		fprintf(stderr, "darling: unrecognized option '%s'\n", word);
-	return 0;
+}
+
+static char *chosen_prefix(void)
+{
+	char *prefix = getenv("DPREFIX") ? strdup(getenv("DPREFIX")) : default_prefix();
+	if (strlen(prefix) > 255) {
+		fputs("Prefix path too long\n", stderr);
+		exit(1);
+	}
+	unsetenv("DPREFIX");
+	return prefix;
+}
+
+static int obey(char **words, const char *prefix, pid_t server, uid_t uid)
+{
+	char directory[PATH_MAX] = "";
+	/* before the namespace is entered: there it may name something else */
+	if (!getcwd(directory, sizeof directory))
+		*directory = '\0';
+	join_mounts(server);
+	if (seteuid(uid) < 0)
+		die("seteuid");
+	if (!strcmp(*words, "shell"))
+		return run(prefix, directory, words + 1, false);
+	if (strcmp(*words, "exec") != 0)
+		return run_host_program(prefix, directory, words, false);
+	if (words[1])
+		return run_host_program(prefix, directory, words + 1, true);
+	puts("'exec' subcommand requires a binary to execute.");
+	return 1;
 }
 
 int main(int argc, char **argv)
 {
-	char directory[PATH_MAX] = "";
 	uid_t uid = getuid();
 	gid_t gid = getgid();
 	if (argc < 2)
@@ -302,32 +330,13 @@ int main(int argc, char **argv)
 	}
 	if (setgid(0) < 0 || setuid(0) < 0)
 		die("setuid");
-	char *prefix = getenv("DPREFIX") ? strdup(getenv("DPREFIX")) : default_prefix();
-	if (strlen(prefix) > 255) {
-		fputs("Prefix path too long\n", stderr);
-		return 1;
-	}
-	unsetenv("DPREFIX");
-	(void)!getcwd(directory, sizeof directory);
+
+	char *prefix = chosen_prefix();
 	bool fresh = make_prefix(prefix, uid, gid);
 	check_owner(prefix, uid);
-	option(argv[1]);
-
+	obey_option(argv[1]);
 	pid_t server = server_pid(prefix, uid, gid);
 	if (!strcmp(argv[1], "shutdown"))
 		return shut_down(server);
-	if (!server)
-		server = boot(prefix, uid, gid, fresh);
-	join_mounts(server);
-	if (seteuid(uid) < 0)
-		die("seteuid");
-
-	if (!strcmp(argv[1], "shell"))
-		return run(prefix, directory, argv + 2, false);
-	bool exec = !strcmp(argv[1], "exec");
-	if (exec && argc < 3) {
-		puts("'exec' subcommand requires a binary to execute.");
-		return 1;
-	}
-	return run_host_program(prefix, directory, argv + (exec ? 2 : 1), exec);
+	return obey(argv + 1, prefix, server ? server : boot(prefix, uid, gid, fresh), uid);
 }
