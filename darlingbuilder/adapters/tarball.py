@@ -165,7 +165,7 @@ class _Unpacking:
 
 def _read_to_end(members: tarfile.TarFile) -> None:
     """See that the compressed stream is whole: the archive's own end may come before the end of what is read."""
-    while members.fileobj is not None and members.fileobj.read(_CHUNK):
+    while members.fileobj.read(_CHUNK):
         pass
 
 

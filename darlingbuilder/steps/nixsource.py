@@ -50,11 +50,11 @@ class Source:
         cacert = self.cacert()
         if cacert is None:
             return not self.settings.nix.cacert
-        present = self._tree.attributes(in_tree(cacert) / BUNDLE) is not None
-        return present and self.settings.nix.cacert in {"", cacert}
+        return self._holds_bundle(cacert) and self.settings.nix.cacert in {"", cacert}
 
     def install(self, account: Account) -> None:
         """Bring Nix and cacert into the guest's store, as ``account``, and root what ``wanted`` does not know."""
+        self._remove_damaged()
         if self.settings.nix.tarball:
             self._install_tarball(account)
         else:
@@ -84,6 +84,17 @@ class Source:
         # The guest's user can change it, and gains nothing: the store behind it is theirs as well.
         target = self._tree.link(link)
         return target if storepath.is_store_path(target) else None
+
+    def _remove_damaged(self) -> None:
+        # Nix would leave a path alone that is there and valid by its database.
+        nix, cacert = self.wanted(), self.cacert()
+        if nix and not holds_nix(self._tree, nix):
+            self._tree.remove(in_tree(nix))
+        if cacert and not self._holds_bundle(cacert):
+            self._tree.remove(in_tree(cacert))
+
+    def _holds_bundle(self, cacert: str) -> bool:
+        return self._tree.attributes(in_tree(cacert) / BUNDLE) is not None
 
     def _install_package(self, account: Account) -> None:
         path = self.wanted() or ""

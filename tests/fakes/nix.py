@@ -83,6 +83,7 @@ class FakeHostNix:
             if not at.exists() or nar_hash(at) != source[needed].nar_hash:
                 raise NixError(f"the host's Nix failed at reading {needed}: its hash has changed", hint="repair it")
             if needed not in target or not below(root, needed).exists():
+                shutil.rmtree(below(root, needed), ignore_errors=True)
                 shutil.copytree(at, below(root, needed), symlinks=True)
                 target = target | {needed: source[needed]}
         _write(root, target)

@@ -26,6 +26,7 @@ class Release:
     top: str = "nix-2.31.2-x86_64-darwin"
     install: str | None = f'#!/bin/sh\nnix="{NIX}"\ncacert="{CACERT}"\n'
     registered: bool = True
+    tampered: bool = False
     extra: tuple[tarfile.TarInfo, ...] = ()
 
     def pack(self, directory: Path, *, compression: str = "xz") -> tuple[Path, str]:
@@ -33,13 +34,16 @@ class Release:
         root = directory / "release"
         for path, files in ((self.nix, self.nix_files), (CACERT, CACERT_FILES)):
             add(root, path, files)
+        reginfo = self._reginfo(root)
+        if self.tampered:
+            (below(root, CACERT) / "etc/ssl/certs/ca-bundle.crt").write_text("another's certificates\n")
         file = directory / f"{self.top}.tar.{compression}"
         with tarfile.open(file, f"w:{compression}") as archive:  # type: ignore[call-overload]
             archive.add(root / "nix/store", f"{self.top}/store")
             if self.install is not None:
                 _add_text(archive, f"{self.top}/install", self.install)
             if self.registered:
-                _add_text(archive, f"{self.top}/.reginfo", self._reginfo(root))
+                _add_text(archive, f"{self.top}/.reginfo", reginfo)
             for member in self.extra:
                 archive.addfile(member)
         return file, hashlib.sha256(file.read_bytes()).hexdigest()
