@@ -17,8 +17,12 @@ class _Before(enum.Enum):
     NO_FILE = " (no file before)"
 
 
+# From the last beginning before the end, so that a beginning of somebody else's stays somebody else's. The newline of
+# the last line may have got lost in an editor.
 _BLOCK = re.compile(
-    rf"(?P<newline>\n?)^{_BEGIN}(?P<before>[^\n]*)\n(?P<lines>.*?)^{_END}\n", re.DOTALL | re.MULTILINE
+    rf"(?P<newline>\n?)^{_BEGIN}(?P<before>{'|'.join(re.escape(before.value) for before in _Before)})\n"
+    rf"(?P<lines>(?:(?!{_BEGIN}).*\n)*?)^{_END}(?:\n|\Z)",
+    re.MULTILINE,
 )
 
 
@@ -38,11 +42,11 @@ def without(text: str | None) -> str | None:
     """Give ``text`` as it was before our block; None if there was no file."""
     if text is None or not (found := _BLOCK.search(text)):
         return text
-    head = text[: found.start()]
-    if found["before"] != _Before.NO_NEWLINE.value:
+    head, tail = text[: found.start()], text[found.end() :]
+    # Lines that somebody has put behind the block since then need the newline.
+    if tail or found["before"] != _Before.NO_NEWLINE.value:
         head += found["newline"]
-    rest = head + text[found.end() :]
-    return None if not rest and found["before"] == _Before.NO_FILE.value else rest
+    return None if not head + tail and found["before"] == _Before.NO_FILE.value else head + tail
 
 
 def lines_of(text: str | None) -> str | None:
