@@ -1,6 +1,7 @@
 """Darling's launcher and the container that it boots for one prefix."""
 
 import contextlib
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, replace
@@ -96,6 +97,7 @@ class Launcher:
 
     def boot(self, log: IO[bytes]) -> None:
         """See Darling. A first boot may fail and the second work (darling#1613)."""
+        fresh = not self.prefix.exists()
         for _ in range(_ATTEMPTS):
             self._end_orphans()
             running = self.start("true", log=log)
@@ -107,6 +109,9 @@ class Launcher:
             process.kill(running.pid, signal.SIGKILL)
             running.wait()
             self.shutdown()
+            if fresh:
+                # Darling sets up a prefix that does not exist, never one that is half-made.
+                shutil.rmtree(self.prefix, ignore_errors=True)
         raise DarlingError(
             f"the container of {self.prefix} did not boot in {_ATTEMPTS} attempts of {self.boot_timeout:g} s",
             hint=f"try it by hand: DPREFIX={self.prefix} {self.launcher()} shell true (as {self.user})",
@@ -160,11 +165,13 @@ class Launcher:
         return self.prefix / path.relative_to("/")
 
     def _start(self) -> Start:
-        # The launcher hands its whole environment on to the guest, NIX_* included.
+        # The launcher hands its whole environment on to the guest, NIX_* included. Without a HOME it does not
+        # boot; the guest sees that directory as its LinuxHome.
         environment = {
             "DPREFIX": str(self.prefix),
-            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(self.prefix.parent),
             "LANG": "C.UTF-8",
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
         }
         account = self.accounts.find(self.user)
         if account is None:
