@@ -73,7 +73,7 @@ def find(program: str) -> Path | None:
     """Find ``program`` on PATH and where systems keep what is not on it."""
     for directory in (*os.environ.get("PATH", "").split(":"), "/run/wrappers/bin", "/usr/sbin", "/sbin"):
         candidate = Path(directory) / program
-        if directory and candidate.is_file() and os.access(candidate, os.X_OK):
+        if directory and os.access(candidate, os.X_OK) and candidate.is_file():
             return candidate
     return None
 

@@ -36,7 +36,8 @@ class OpenSsh:
             # A function, since a string would have its backslashes read as references.
             path.write_text(_HOST_KEY_LINE.sub(lambda _: f'HostKey "{host_key}"', config), encoding="utf-8")
             checked = process.run(sshd, "-t", "-f", path, check=False)
-        complaint = checked.stderr.strip() or f"«{checked.line}» gave {checked.code}"
+        said = checked.stderr.replace(f"{path}", path.name).replace("\r", "").strip()
+        complaint = said or f"«{checked.line}» gave {checked.code}"
         if checked.code == 0 or any(saying in complaint for saying in _UNPREPARED):
             return None
         return complaint

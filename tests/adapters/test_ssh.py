@@ -42,15 +42,11 @@ def test_our_configuration_is_right(ssh: Ssh, host_key: Path) -> None:
     assert ssh.config_errors(OURS, host_key) is None
 
 
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [("Prot 1", "Bad configuration option: Prot"), ("Port many", "port|Port"), ("UsePAM perhaps", "UsePAM|usepam")],
-)
-def test_a_wrong_line_is_quoted(ssh: Ssh, host_key: Path, line: str, complaint: str) -> None:
+@pytest.mark.parametrize("line", ["Prot 1", "Port many", "UsePAM perhaps"])
+def test_a_wrong_line_is_quoted(ssh: Ssh, host_key: Path, line: str) -> None:
     said = ssh.config_errors(f"{line}\n{OURS}", host_key)
     assert said is not None
-    assert "line 1" in said
-    assert any(words in said for words in complaint.split("|"))
+    assert said.startswith(("sshd_config: line 1: ", "sshd_config line 1: "))
 
 
 def test_a_host_without_sshd_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
