@@ -26,7 +26,8 @@ def test_a_fatal_signal_kills_the_whole_process_group(guest: Prefix, name: str, 
 
 def test_a_broken_pipe_kills_the_script(guest: Prefix, defect: Defect) -> None:
     outcome = guest.script("yes | head -1; echo after")
-    defect((outcome.rc, outcome.text), stated=(1, "y\n"), mended=(0, "y\nafter\n"))
+    # Whether head has written its line when it is killed, too, is chance.
+    defect((outcome.rc, "after" in outcome.text), stated=(1, False), mended=(0, True))
 
 
 def test_a_signal_with_a_handler_harms_nobody(guest: Prefix) -> None:
