@@ -138,7 +138,7 @@ class NixCommand:
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """See HostNix."""
         database = root / DATABASE
-        if not database.is_file():
+        if not database.is_file() or not database.stat().st_size:
             return False  # opening a store that is absent would make it
         if _registered(database, path):
             return True

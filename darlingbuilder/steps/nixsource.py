@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters import tarball
+from darlingbuilder.adapters.nix import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import nixversions, storepath
@@ -19,6 +20,10 @@ from darlingbuilder.steps.profile import TOOLS, holds_nix, in_tree, nix_tree
 # What is rooted here, no garbage collection in the guest deletes.
 _ROOTS = Path("/var/nix/gcroots/darlingbuilder")
 _CACERT = _ROOTS / "cacert"
+_DATABASE = Path("/") / DATABASE.relative_to("nix")
+_LOG = _DATABASE.with_name(f"{_DATABASE.name}-wal")
+_SQLITE = b"SQLite format 3\0"
+_TABLE = b"create table validpaths"
 _STAGING = ".unpack-"
 BUNDLE = Path("etc/ssl/certs/ca-bundle.crt")
 
@@ -92,6 +97,14 @@ class Source:
             self._tree.remove(in_tree(nix))
         if cacert and not self._holds_bundle(cacert):
             self._tree.remove(in_tree(cacert))
+        if self._database_is_broken():
+            # No Nix opens a store with such a one. Without any it makes another, which knows of nothing.
+            self._tree.remove(_DATABASE.parent)
+
+    def _database_is_broken(self) -> bool:
+        """Whether the store's database lacks its table; what is still in its log alone gets the benefit of doubt."""
+        content = self._tree.read(_DATABASE) or b""
+        return not (content.startswith(_SQLITE) and _TABLE in content.lower()) and not self._tree.read(_LOG)
 
     def _holds_bundle(self, cacert: str) -> bool:
         return self._tree.attributes(in_tree(cacert) / BUNDLE) is not None

@@ -1,8 +1,9 @@
 """A host's Nix that keeps real store directories: files in <root>/nix/store, what it knows of them in a file."""
 
-import json
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +75,10 @@ class FakeHostNix:
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         del account
         self._must_be_installed()
-        return path in _read(root)
+        try:
+            return path in _read(root)
+        except NixError:
+            return False
 
     def _copy(self, root: Path, paths: Sequence[str], origin: Path) -> None:
         source, target = _read(origin), _read(root)
@@ -123,15 +127,22 @@ def _parsed(lines: list[str]) -> Iterator[tuple[str, Known]]:
 
 
 def _read(root: Path) -> dict[str, Known]:
-    file = root / DATABASE
-    if not file.is_file():
+    if not (root / DATABASE).is_file():
         return {}
-    entries = json.loads(file.read_text())
-    return {path: Known(digest, tuple(references)) for path, (digest, references) in entries.items()}
+    try:
+        with closing(sqlite3.connect(root / DATABASE)) as database:
+            rows = database.execute("select path, hash, refs from ValidPaths").fetchall()
+    except sqlite3.Error as error:
+        raise NixError(f"the host's Nix failed: {root / DATABASE}: {error}", hint="remove it") from error
+    return {path: Known(digest, tuple(references.split())) for path, digest, references in rows}
 
 
 def _write(root: Path, known: Mapping[str, Known]) -> None:
     for directory in ("nix/store", "nix/var/nix/db", "nix/var/nix/gcroots", "nix/var/nix/profiles"):
         (root / directory).mkdir(parents=True, exist_ok=True)
-    entries = {path: (one.nar_hash, one.references) for path, one in known.items()}
-    (root / DATABASE).write_text(json.dumps(entries))
+    if known == _read(root) and (root / DATABASE).exists():
+        return
+    rows = [(path, one.nar_hash, " ".join(one.references)) for path, one in known.items()]
+    with closing(sqlite3.connect(root / DATABASE)) as database, database:
+        database.execute("create table if not exists ValidPaths (path text primary key, hash text, refs text)")
+        database.executemany("insert or replace into ValidPaths values (?, ?, ?)", rows)

@@ -363,6 +363,7 @@ def test_another_cacert_is_drift(world: FakeWorld) -> None:
 
 
 PROFILES = Path("/var/nix/profiles")
+DATABASE_IN_TREE = Path("/") / DATABASE.relative_to("nix")
 BREAKAGES: dict[str, Callable[[Tree, Tree], None]] = {
     "profile": lambda nix, _: nix.remove(PROFILES / "default"),
     "generation": lambda nix, _: nix.remove(PROFILES / "default-1-link"),
@@ -370,7 +371,9 @@ BREAKAGES: dict[str, Callable[[Tree, Tree], None]] = {
     "store path": lambda nix, _: nix.remove(in_tree(DEFAULT)),
     "a tool": lambda nix, _: nix.remove(in_tree(DEFAULT) / "bin/nix-daemon"),
     "store": lambda nix, _: nix.remove(Path("/store")),
-    "database": lambda nix, _: nix.remove(Path("/") / DATABASE.relative_to("nix")),
+    "database": lambda nix, _: nix.remove(DATABASE_IN_TREE),
+    "database is empty": lambda nix, _: nix.write(DATABASE_IN_TREE, b""),
+    "database is garbage": lambda nix, _: nix.write(DATABASE_IN_TREE, b"x" * 5000),
     "what Nix keeps": lambda nix, _: nix.remove(Path("/var")),
     "cacert": lambda nix, _: nix.remove(in_tree(CACERT)),
     "cacert's root": lambda nix, _: nix.remove(CACERT_ROOT),
