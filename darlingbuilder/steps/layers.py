@@ -10,6 +10,7 @@ import msgspec
 from darlingbuilder.core.errors import BuilderError
 
 AccessT = TypeVar("AccessT")
+_MORE_TIME = "the time for all layers is over; give them more: --timeout SECONDS"
 
 
 class UnmetError(BuilderError):
@@ -57,11 +58,12 @@ def climb(layers: Sequence[Layer[AccessT]], access: AccessT, *, seconds: float) 
 
 def _tried(layer: Layer[AccessT], access: AccessT, deadline: float) -> Outcome:
     start = time.monotonic()
-    left = deadline - start
-    if left <= 0:
-        return Outcome(layer.name, "failed", 0.0, "no time is left for it", "give it more: --timeout SECONDS")
+    if deadline <= start:
+        return Outcome(layer.name, "failed", 0.0, "no time is left for it", _MORE_TIME)
     try:
-        seen = layer.probe(access, min(layer.seconds, left))
+        seen = layer.probe(access, min(layer.seconds, deadline - start))
     except BuilderError as error:
-        return Outcome(layer.name, "failed", time.monotonic() - start, str(error), error.hint or layer.hint)
+        end = time.monotonic()
+        hint = _MORE_TIME if end >= deadline else error.hint or layer.hint
+        return Outcome(layer.name, "failed", end - start, str(error), hint)
     return Outcome(layer.name, "passed", time.monotonic() - start, seen, "")

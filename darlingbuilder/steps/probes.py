@@ -17,17 +17,25 @@ _SERVERS = {"ssh-ng": "nix-daemon", "ssh": "nix-store"}
 _WHO_LISTENS = "somebody else may listen there; see who, and stop it or choose another «port»: ss -ltnp 'sport = :{}'"
 _LOGS = "see what the guest's sshd and Nix say: darlingbuilder logs"
 _STATUS = "see what has drifted, and let init mend it: darlingbuilder status; darlingbuilder init"
+# What an sshd says instead of its banner to whom it does not want, with the reason.
+_REBUFFS = {
+    "Not allowed at this time": "sshd keeps us out for a while, after failed attempts; wait a minute, then try again",
+    "Exceeded MaxStartups": "too many log in at the same time; try again",
+}
 # What ssh and Nix say on stderr, and what to do about it; the first that is found counts.
 _REMEDIES = (
     ("Could not resolve hostname", f"ssh does not know the alias {ALIAS}; make it anew: darlingbuilder init"),
     ("Host key verification failed", "somebody else listens on the port, or the alias's known_hosts is not ours"),
     ("UNPROTECTED PRIVATE KEY", "the key must be root's alone; let init mend it: darlingbuilder init"),
-    ("no such identity", "the key is gone; let init mend it: darlingbuilder init"),
+    ("not accessible: No such file", "the key is gone; let init mend it: darlingbuilder init"),
     ("Permission denied (", "the guest does not admit this key; darlingbuilder status, then darlingbuilder init"),
-    ("Connection refused", "the guest's sshd has gone: darlingbuilder status"),
     ("cannot connect to socket", "the host's nix-daemon must run: systemctl start nix-daemon.socket"),
+    ("Connection refused", "the guest's sshd has gone: darlingbuilder status"),
     ("protocol mismatch", "something in the guest prints into Nix's protocol; see: darlingbuilder logs"),
     ("cannot build on 'ssh", _LOGS),
+    ("builder failed with exit code", "the connection is sound, but the guest cannot build; its own log says why"),
+    ("builder for '", "the connection is sound, but the guest cannot build; its own log says why"),
+    ("reading the response from the build hook", "Nix cannot read a machines file: darlingbuilder status"),
     ("Failed to find a machine", "Nix does not use the builder; darlingbuilder status, systemctl restart nix-daemon"),
     ("is required to build", "Nix does not use the builder; darlingbuilder status, systemctl restart nix-daemon"),
     (
@@ -55,11 +63,11 @@ def _banner(access: Access, seconds: float) -> str:
     port = access.settings.port
     banner = tcp.banner(port, timeout=seconds)
     if banner is None:
-        raise UnmetError(f"whoever listens on 127.0.0.1:{port} says nothing within {seconds:.0f} s")
+        raise UnmetError(f"whoever listens on 127.0.0.1:{port} says nothing within {seconds:.1f} s")
     if not banner.startswith(_SSH):
         raise UnmetError(
             f"whoever listens on 127.0.0.1:{port} greets with {banner[:60]!r}, which is not SSH",
-            hint=_WHO_LISTENS.format(port),
+            hint=_REBUFFS.get(banner, _WHO_LISTENS.format(port)),
         )
     return banner
 
@@ -146,7 +154,7 @@ def _expression(nonce: str, features: tuple[str, ...]) -> str:
 
 def _failure(said: Completed, what: str, seconds: float) -> UnmetError:
     if said.code == TIMED_OUT:
-        return UnmetError(f"{what}: no end within {seconds:.0f} s")
+        return UnmetError(f"{what}: no end within {seconds:.1f} s")
     words = (said.stderr.strip() or said.stdout.strip() or f"status {said.code}").splitlines()
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in said.stderr), "")
     return UnmetError(f"{what}: {' / '.join(line.strip() for line in words[-4:])}", hint=remedy)

@@ -2,16 +2,12 @@
 
 import getpass
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from darlingbuilder.adapters import process
-from darlingbuilder.adapters.accounts import SystemAccounts
-from darlingbuilder.adapters.darling import Launcher
-from darlingbuilder.adapters.world import World
 from darlingbuilder.core import machines
 from darlingbuilder.core.errors import BuilderError, ForeignFileError, PrerequisiteError
 from darlingbuilder.core.paths import (
@@ -26,60 +22,12 @@ from darlingbuilder.core.paths import (
     public_half,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Tree
-from darlingbuilder.steps.registration import NIX_DAEMON, Registration, alias_text
+from darlingbuilder.steps.registration import Registration, alias_text
 from tests.fakes.configured_nix import ConfiguredNix
-from tests.fakes.systemd import FakeSystemd
+from tests.fakes.host import HOST_KEY, make_host
 from tests.fakes.tree import RootlessTree
 
-HOST_KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGc8 darling-builder\n"
-INCLUDE = b"Include /etc/ssh/ssh_config.d/*.conf\nHost *\n    SendEnv LANG\n"
 needs_ssh = pytest.mark.skipif(process.find("ssh") is None, reason="needs OpenSSH's client")
-
-
-class NoSshd:
-    """A host without an sshd of its own."""
-
-    def config_errors(self, config: str, host_key: Path) -> str | None:
-        del config, host_key
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A machine below a directory, with a running nix-daemon."""
-
-    tree: Tree
-    systemd: FakeSystemd
-    world: World
-
-    def registration(self, **settings: object) -> Registration:
-        return Registration(Settings(**settings), self.world)  # type: ignore[arg-type]  # values of a test
-
-    def text(self, path: Path) -> str:
-        return (self.tree.read(path) or b"").decode()
-
-    def snapshot(self) -> dict[Path, tuple[int, int, bytes]]:
-        files = sorted(path for path in self.tree.root.rglob("*") if path.is_file())
-        return {path: (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
-
-    def daemon(self) -> int:
-        return self.systemd.unit(NIX_DAEMON).main_pid
-
-
-def make_host(tmp_path: Path, *, nix: Mapping[str, object] | None = None, **files: bytes) -> Host:
-    """Lay out a machine that has keys; ``files``: contents by the last word of their names."""
-    tmp_path.mkdir(exist_ok=True)
-    tree = RootlessTree(tmp_path)
-    tree.write(public_half(Paths(Settings()).host_key), HOST_KEY)
-    named = {"ssh_config": SSH_CONFIG, "nix_conf": HOST_NIX_CONF, "machines": NIX_MACHINES}
-    for name, content in {"ssh_config": INCLUDE, **files}.items():
-        tree.write(named[name], content)
-    systemd = FakeSystemd(tree, packaged={NIX_DAEMON})
-    systemd.start(NIX_DAEMON)
-    darling = Launcher(tmp_path / "prefix", "darlingbuilder", SystemAccounts(), "", 1.0)
-    configured = ConfiguredNix(tree, overrides=nix or {})
-    return Host(tree, systemd, World(tree, SystemAccounts(), darling, configured, NoSshd(), systemd))
 
 
 def test_everything_of_an_empty_machine_is_absent(tmp_path: Path) -> None:
