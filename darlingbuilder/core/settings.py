@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from darlingbuilder.core import storepath
+
 Port = Annotated[int, Meta(ge=1024, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1024)]
 Seconds = Annotated[int, Meta(ge=1, le=86400)]
@@ -14,7 +16,7 @@ Size = Annotated[str, Meta(pattern=r"^[0-9]{1,15}[KMGT]?\Z")]
 Feature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\Z")]
 AbsolutePath = Annotated[str, Meta(pattern=rf"^{_PATH}\Z")]
 MaybePath = Annotated[str, Meta(pattern=rf"^({_PATH})?\Z")]
-StorePath = Annotated[str, Meta(pattern=r"^(/nix/store/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]+)?\Z")]
+StorePath = Annotated[str, Meta(pattern=rf"^({storepath.PATTERN})?\Z")]
 Version = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)+)?\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
