@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from darlingbuilder.adapters import process
+from darlingbuilder.adapters.nix import tool
 from darlingbuilder.adapters.process import Completed, Start
-from darlingbuilder.core.errors import PrerequisiteError
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
 # «nix store info» is called «ping» before.
@@ -20,7 +20,7 @@ def store_info(
     """Have Nix connect to ``store`` and describe it; ``extra`` environment goes to the ssh that it starts."""
     verb = "info" if version >= _INFO_SINCE else "ping"
     return process.run(
-        _tool("nix"), *_NIX_COMMAND, "store", verb, "--store", store,
+        tool("nix"), *_NIX_COMMAND, "store", verb, "--store", store,
         start=Start(environment=_environment(extra or {})),
         timeout=timeout,
         check=False,
@@ -33,7 +33,7 @@ def build_remotely(expression: str, *, builders: str | None, extra: Mapping[str,
     ``builders`` stands for the ones that are configured, which None leaves in force. Prints the output's path.
     """
     return process.run(
-        _tool("nix-build"),
+        tool("nix-build"),
         "--no-out-link",
         "--max-jobs", "0",
         # It cannot be in a cache, and an unreachable one would only be waited for.
@@ -49,10 +49,3 @@ def build_remotely(expression: str, *, builders: str | None, extra: Mapping[str,
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Leave out all that a caller's NIX_… variables would change: the daemon does not see them either."""
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "LANG": "C.UTF-8", **extra}
-
-
-def _tool(name: str) -> Path:
-    found = process.find(name)
-    if found is None:
-        raise PrerequisiteError(f"{name}: not found", hint="install Nix 2.8 or newer")
-    return found
