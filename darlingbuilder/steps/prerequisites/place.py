@@ -120,10 +120,14 @@ def _is_remote(mount: Mount) -> bool:
 
 def _existing(host: Tree, path: Path) -> Path:
     """Find the nearest of ``path`` and its parents that exists, and give what it really is."""
-    found = next(
-        candidate for candidate in (path, *path.parents) if (host.root / candidate.relative_to("/")).exists()
-    )
-    return _resolved(host, found)
+    return _resolved(host, next(candidate for candidate in (path, *path.parents) if _is_there(host, candidate)))
+
+
+def _is_there(host: Tree, path: Path) -> bool:
+    try:
+        return (host.root / path.relative_to("/")).exists()
+    except PermissionError:  # an ordinary user's «doctor» sees as far as the directories let it
+        return False
 
 
 def _resolved(host: Tree, path: Path) -> Path:
