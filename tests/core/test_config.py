@@ -1,13 +1,10 @@
 """Settings come from four sources, the later before the earlier, and each value knows its own."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from darlingbuilder.commands import config as command
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Setting
 from darlingbuilder.core.errors import ConfigError
@@ -168,22 +165,3 @@ def test_what_is_flattened_inflates_to_the_same_settings(tmp_path: Path) -> None
     settings = load(tmp_path, 'max_jobs = "auto"\n[nix]\nversion = "2.31.2"\n').settings
 
     assert config.inflate(config.flatten(settings)) == settings
-
-
-def test_config_show_prints_lines_that_are_a_settings_file(tmp_path: Path) -> None:
-    loaded = load(tmp_path, 'port = 2300\nsupported_features = ["kvm"]\n')
-
-    lines = command.text(command.view(loaded)).splitlines()
-
-    read_back = tomllib.loads("\n".join(line.rpartition("  ")[0] for line in lines))
-    assert read_back["port"] == 2300
-    assert read_back["supported_features"] == ["kvm"]
-    assert set(config.table()) == {line.split()[0] for line in lines}
-    assert lines[0].endswith(str(tmp_path / "config.toml"))
-
-
-def test_config_show_gives_json_of_value_and_origin(tmp_path: Path) -> None:
-    shown = msgspec.to_builtins(command.view(load(tmp_path, "port = 2300\n")))
-
-    assert shown["port"] == {"value": 2300, "origin": str(tmp_path / "config.toml")}
-    assert shown["nix.version"] == {"value": "", "origin": "default"}

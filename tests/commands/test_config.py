@@ -1,0 +1,43 @@
+"""``config show``, for people and for programs."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from darlingbuilder.commands import config as command
+from darlingbuilder.core import config
+from darlingbuilder.core.config import Config
+
+
+def load(tmp_path: Path, toml: str) -> Config:
+    file = tmp_path / "config.toml"
+    file.write_text(toml)
+    return config.load(file=file, environment={}, flags={"grace": "5"})
+
+
+def test_every_line_is_one_of_a_settings_file_with_its_origin(tmp_path: Path) -> None:
+    loaded = load(tmp_path, 'port = 2300\nsupported_features = ["kvm"]\n')
+
+    lines = command.text(command.view(loaded)).splitlines()
+
+    read_back = tomllib.loads("\n".join(line.rpartition("  ")[0] for line in lines))
+    assert (read_back["port"], read_back["supported_features"], read_back["grace"]) == (2300, ["kvm"], 5)
+    assert [line.split()[0] for line in lines] == list(config.table())
+    assert lines[0].endswith(str(tmp_path / "config.toml"))
+    assert lines[-1].endswith("default")
+
+
+def test_the_columns_are_aligned(tmp_path: Path) -> None:
+    lines = command.text(command.view(load(tmp_path, ""))).splitlines()
+
+    assert len({line.index(" = ") for line in lines}) == 1
+    assert len({line.rindex("  ") for line in lines}) == 1
+
+
+def test_json_holds_value_and_origin_of_each(tmp_path: Path) -> None:
+    shown = msgspec.to_builtins(command.view(load(tmp_path, "port = 2300\n")))
+
+    assert shown["port"] == {"value": 2300, "origin": str(tmp_path / "config.toml")}
+    assert shown["grace"] == {"value": 5, "origin": "flag"}
+    assert shown["nix.version"] == {"value": "", "origin": "default"}
