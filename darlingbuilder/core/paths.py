@@ -29,6 +29,7 @@ VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
 SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
 NIX_MACHINES = Path("/etc/nix/machines")
 OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
+NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 LOCK = Path("/run/darlingbuilder.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.

@@ -143,7 +143,9 @@ def _build(access: Access, seconds: float) -> str:
 
 def _expression(nonce: str, features: tuple[str, ...]) -> str:
     """Give a derivation that nobody has built before; it needs neither nixpkgs nor a PATH."""
-    script = f"/bin/mkdir $out; echo {nonce} > $out/nonce; /bin/ln -s nonce $out/link"
+    # The shell must be the last to end: a shell becomes its last command, and Nix kills a builder that has closed
+    # its output (LocalDerivationGoal::buildDone), as coreutils do a moment before they exit.
+    script = f"/bin/mkdir $out; echo {nonce} > $out/nonce; /bin/ln -s nonce $out/link; exit 0"
     needed = " ".join(f'"{feature}"' for feature in features)
     return (
         f'derivation {{ name = "darlingbuilder-test-{nonce}"; system = "{SYSTEM}"; builder = "/bin/sh"; '

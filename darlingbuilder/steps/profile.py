@@ -13,7 +13,7 @@ from darlingbuilder.core.tree import Links, Owner, Tree
 
 # Below <state>/nix, which the guest sees as /nix.
 _PROFILES = Path("/var/nix/profiles")
-_DEFAULT = _PROFILES / "default"
+DEFAULT = _PROFILES / "default"
 # What a Nix must have to serve as a builder's: for ssh-ng and for ssh.
 TOOLS = ("nix-daemon", "nix-store")
 _LINK = re.compile(r"default-([0-9]{1,9})-link\Z")
@@ -45,7 +45,7 @@ class Profile:
 
     def current(self) -> Generation | None:
         """Give the generation in force."""
-        found = _LINK.match(self.tree.link(_DEFAULT) or "")
+        found = _LINK.match(self.tree.link(DEFAULT) or "")
         return next((one for one in self.generations() if found and one.number == int(found[1])), None)
 
     def previous(self) -> Generation | None:
@@ -87,7 +87,7 @@ class Profile:
         return previous
 
     def _switch(self, number: int) -> None:
-        self.tree.write_link(_DEFAULT, _link(number).name, owner=self.owner)
+        self.tree.write_link(DEFAULT, _link(number).name, owner=self.owner)
 
     def _drop(self, generations: Iterable[Generation]) -> None:
         for one in list(generations):

@@ -1,6 +1,7 @@
 """The builder made known to the host's ssh and Nix: an alias, a machines line, and what leads Nix to it."""
 
 import fnmatch
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,7 @@ from darlingbuilder.core.paths import (
     ALIAS,
     CONTROL_SOCKETS,
     HOST_NIX_CONF,
+    NIX_LOAD,
     NIX_MACHINES,
     OUR_MACHINES,
     SSH_ALIAS,
@@ -34,6 +36,8 @@ _PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
 _INCLUDE = f"Include {SSH_ALIAS.parent}/*.conf"
+# <URI with / as _>-<slot>, and a lock for uploads.
+_SLOT = re.compile(rf"ssh(-ng)?:__{ALIAS}(-[0-9]+|\.upload-lock)\Z")
 _OURS = (SSH_ALIAS, TMPFILES, OUR_MACHINES)
 _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
@@ -85,8 +89,15 @@ class Registration:
         managed.withdraw(self.world.host, _OURS)
         sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
         self.world.host.remove(CONTROL_SOCKETS)
+        self._remove_slots()
         if daemon_is_older:
             self.world.systemd.try_restart(NIX_DAEMON)
+
+    def _remove_slots(self) -> None:
+        """Remove the locks that Nix keeps for the slots of each machine that it has ever built on."""
+        for name in self.world.host.names(NIX_LOAD):
+            if _SLOT.match(name):
+                self.world.host.remove(NIX_LOAD / name)
 
     def unread_alias(self) -> list[Drift]:
         """Say so if root's ssh would never come to the alias's file."""

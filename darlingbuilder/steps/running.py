@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import structlog
 
@@ -14,12 +14,15 @@ from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import SSHD_CONFIG, Paths
+from darlingbuilder.core.paths import GUEST_PROFILE, SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.store import Store
 
 log = structlog.get_logger()
+_SSHD = Path("/usr/sbin/sshd")
 _BANNER_SECONDS = 5.0
+_ANSWER_SECONDS = 60.0
 # A build is one of these in the guest: «nix-daemon --stdio» for ssh-ng, «nix-store --serve» for ssh. An idle
 # ControlMaster keeps its connection, but none of them.
 _SERVING = frozenset({"nix-daemon", "nix-store"})
@@ -40,10 +43,11 @@ class Builder:
         with Paths(self.settings).boot_log.open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
+        self._settle_nix()
         self._refuse_foreign_listener()
         self.tell("STATUS=starting sshd")
         # Its log goes where ours goes, the journal.
-        sshd = self.world.darling.start("/usr/sbin/sshd", "-D", "-e", "-f", str(SSHD_CONFIG), log=sys.stderr.buffer)
+        sshd = self.world.darling.start(*self._sshd_command(), log=sys.stderr.buffer)
         if not wait.until(lambda: sshd.poll() is not None or self.greets(), seconds=self.settings.boot_timeout):
             raise DarlingError(
                 f"sshd does not greet on 127.0.0.1:{self.settings.port} within {self.settings.boot_timeout} s",
@@ -52,6 +56,28 @@ class Builder:
         if sshd.poll() is not None:
             raise DarlingError("sshd ended as soon as it was started", hint="see what it says: darlingbuilder logs")
         return sshd
+
+    def _settle_nix(self) -> None:
+        """After an upgrade, drop the Nix before if the new one answers, and go back to it if not."""
+        profile = profile_of(self.settings, self.world)
+        current, previous = profile.current(), profile.previous()
+        if current is None or previous is None:
+            return
+        # The status proves nothing: a process killed by SIGKILL gives 0.
+        asked = self.world.darling.run(f"{GUEST_PROFILE}/bin/nix-store", "--version", timeout=_ANSWER_SECONDS)
+        if "(Nix)" in asked.stdout:
+            profile.settle()
+            return
+        profile.fall_back()
+        log.error("the new Nix does not answer", new=current.path, kept=previous.path, said=asked.stderr.strip())
+
+    def _sshd_command(self) -> list[str]:
+        """Give the command of the guest's sshd, with what only some versions of it understand."""
+        # From 9.8 on a client that leaves without logging in is punished, and all of ours share one address: the
+        # watchdog's look at the banner would shut Nix out. Older versions refuse the very word.
+        program = self.world.darling.files().read(_SSHD) or b""
+        lenient = ["-o", "PerSourcePenalties=no"] if b"PerSourcePenalties" in program else []
+        return [str(_SSHD), "-D", "-e", "-f", str(SSHD_CONFIG), *lenient]
 
     def greets(self) -> bool:
         """Whether our sshd, and no other, greets with an SSH banner."""

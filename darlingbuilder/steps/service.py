@@ -6,9 +6,10 @@ from typing import ClassVar
 from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.paths import HOST_KEY, SSHD_CONFIG, UNIT, UNIT_FILE
+from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SSHD_CONFIG, UNIT, UNIT_FILE
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Attributes
+from darlingbuilder.steps.profile import DEFAULT, nix_tree
 
 _NANOSECONDS = 1e9
 
@@ -43,6 +44,8 @@ class Service:
             str(UNIT_FILE): self.world.host.attributes(UNIT_FILE),
             str(SSHD_CONFIG): guest.attributes(SSHD_CONFIG),
             str(HOST_KEY): guest.attributes(HOST_KEY),
+            # A start is what sees whether a new Nix answers.
+            str(GUEST_PROFILE): nix_tree(self.settings, self.world).attributes(DEFAULT),
         }
         return [
             Drift(UNIT, f"runs with an older {path}")

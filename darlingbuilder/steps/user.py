@@ -50,6 +50,8 @@ class User:
         if self._is_ours:
             self.world.accounts.delete(self.settings.user)
         managed.withdraw(self.world.host, [SYSUSERS])
+        # A directory that only administrators fill, and that not every system has.
+        self.world.host.remove_if_empty(SYSUSERS.parent)
 
     @property
     def _is_ours(self) -> bool:

@@ -6,11 +6,12 @@ from integration.suite.site import Site
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
 
-# No nixpkgs, no PATH: the guest's shell and its builtins, absolute names for the rest.
+# No nixpkgs, no PATH: the guest's shell and its builtins, absolute names for the rest. The shell ends last: Nix
+# kills a builder that has closed its output, as coreutils do before they exit.
 ONE = """
   name: derivation {{
     inherit name; system = "x86_64-darwin"; builder = "/bin/sh"; preferLocalBuild = false;
-    args = [ "-c" "/bin/mkdir $out && echo ${{name}} {nonce} > $out/file && /bin/ln -s file $out/link" ];
+    args = [ "-c" "/bin/mkdir $out && echo ${{name}} {nonce} > $out/file && /bin/ln -s file $out/link; exit $?" ];
   }}
 """
 
@@ -47,7 +48,7 @@ def test_a_failing_build_fails_with_its_own_message(site: Site) -> None:
 def test_an_input_of_the_host_reaches_the_build(site: Site) -> None:
     expression = """
       derivation { name = "copy"; system = "x86_64-darwin"; builder = "/bin/sh";
-        args = [ "-c" "/bin/cat ${builtins.toFile "input" "from the host"} > $out" ]; }
+        args = [ "-c" "/bin/cat ${builtins.toFile "input" "from the host"} > $out; exit $?" ]; }
     """
     path = site.build(expression).stdout.strip()
     assert site.machine.run("cat", path).stdout == "from the host"

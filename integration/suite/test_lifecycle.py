@@ -5,9 +5,10 @@ from integration.machine.tree import Tree, differences, touched
 from integration.suite.inotify import Watch
 from integration.suite.site import OTHER_TARBALL, STATE, UNIT, USER, Site
 
-# Not the builder's: the journal, the user's settings, and what shadow-utils leave beside the files that they change.
+# Not the builder's: the journal, the user's settings, what shadow-utils leave beside the files that they change, and
+# what the host's own Nix keeps of the builds that it has done.
 NOT_OURS = (
-    "/var/log/", "/etc/darlingbuilder", "/etc/.pwd.lock",
+    "/nix/", "/var/log/", "/etc/darlingbuilder", "/etc/.pwd.lock",
     "/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-",
 )  # fmt: skip
 LAUNCHER = "/usr/local/bin/darling"
@@ -69,8 +70,7 @@ def test_a_changed_nix_replaces_the_old_one_once_it_answers(site: Site, newer: R
     site.assert_healthy()
     asked = site.tool("shell", "/nix/var/nix/profiles/default/bin/nix-store", "--version")
     assert newer.version in asked.stdout
-    generations = site.machine.run("ls", f"{STATE}/nix/var/nix/profiles").stdout.split()
-    assert [name for name in generations if name.startswith("default-")] == ["default-2-link"]
+    assert generations(site) == ["default-2-link"]
 
     site.configure().tool("init")
     site.assert_healthy()
@@ -111,4 +111,10 @@ def test_init_after_uninstall_uses_the_keys_that_were_kept(site: Site) -> None:
 def test_uninstall_with_purge_leaves_the_machine_as_it_was(site: Site, pristine: Tree) -> None:
     site.tool("uninstall", "--purge")
     assert differences(ours(pristine), ours(site.machine.tree())) == []
+    assert not [name for name in site.file("/nix/var/nix/current-load").iterdir() if "darling" in name.name]
     assert site.machine.run("id", USER, check=False).rc != 0
+
+
+def generations(site: Site) -> list[str]:
+    names = site.machine.run("ls", f"{STATE}/nix/var/nix/profiles").stdout.split()
+    return [name for name in names if name.startswith("default-")]
