@@ -46,9 +46,13 @@ def converge(files: Iterable[ManagedFile]) -> None:
 def withdraw(tree: Tree, paths: Iterable[Path]) -> None:
     """Remove the files of ours at ``paths``; a foreign one stays. Succeeds if they are already gone."""
     for path in paths:
-        content = tree.read(path)
-        if content is not None and content.startswith(HEADER.encode()):
+        if is_ours(tree.read(path)):
             tree.remove(path)
+
+
+def is_ours(content: bytes | None) -> bool:
+    """Whether ``content`` is that of a file of ours; an empty one holds nothing that could be anybody's."""
+    return content == b"" or (content is not None and content.startswith(HEADER.encode()))
 
 
 def _check_one(file: ManagedFile) -> list[Drift]:
@@ -68,7 +72,7 @@ def _check_one(file: ManagedFile) -> list[Drift]:
 
 def _refuse_foreign(file: ManagedFile) -> None:
     content = file.tree.read(file.path)
-    if content is not None and not content.startswith(HEADER.encode()):
+    if content is not None and not is_ours(content):
         raise ForeignFileError(
             f"{file.path} was not written by darlingbuilder",
             hint="move it away if it is not needed, then run «darlingbuilder init» again",

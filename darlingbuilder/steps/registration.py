@@ -151,7 +151,7 @@ class Registration:
 
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
-        ours = [path for path in _OURS if (host.read(path) or b"").startswith(managed.HEADER.encode())]
+        ours = [path for path in _OURS if managed.is_ours(host.read(path))]
         if host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
         drift = [Drift(str(path), "is not wanted: register is false") for path in ours]

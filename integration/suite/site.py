@@ -49,13 +49,7 @@ class Site:
 
     def drift(self) -> str:
         """Give what ``status`` finds wrong, as one text."""
-        _, answer = self.status()
-        found = [
-            f"{step['step']}: {drift['what']}: {drift['detail']}"
-            for step in answer["steps"]
-            for drift in step["drift"]
-        ]
-        return "\n".join(found + [f"{step['step']}: {step['error']}" for step in answer["steps"] if step["error"]])
+        return told(self.status()[1])
 
     def file(self, path: str) -> Path:
         """Give a file of the machine as seen from here."""
@@ -75,3 +69,11 @@ class Site:
             "nix-build", "--no-out-link", "--max-jobs", "0", "--expr", expression,
             timeout=timeout, check=check, env={"NIX_REMOTE": "daemon"},
         )  # fmt: skip
+
+
+def told(answer: Mapping[str, Any]) -> str:
+    """Give what an answer of ``status --json`` finds wrong, as one text."""
+    found = [
+        f"{step['step']}: {drift['what']}: {drift['detail']}" for step in answer["steps"] for drift in step["drift"]
+    ]
+    return "\n".join(found + [f"{step['step']}: {step['error']}" for step in answer["steps"] if step["error"]])

@@ -1,5 +1,7 @@
 """Builds from nix-daemon, through both protocols, from both versions of the host's Nix."""
 
+import json
+
 import pytest
 
 from integration.suite.site import Site
@@ -55,5 +57,7 @@ def test_an_input_of_the_host_reaches_the_build(site: Site) -> None:
 
 
 def test_the_self_test_passes_and_says_so_as_json(site: Site) -> None:
-    completed = site.tool("test", "--json")
-    assert '"ok"' in completed.stdout
+    answer = json.loads(site.tool("test", "--json").stdout)
+    assert answer["passed"]
+    assert [layer["layer"] for layer in answer["layers"]][-1] == "build"
+    assert {layer["state"] for layer in answer["layers"]} == {"ok"}
