@@ -122,7 +122,7 @@ def main(words: Sequence[str] | None = None) -> int:
     # Both end a command in the same way: what it began is left for the next «init» to go on from.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = parser().parse_args(words)
-    log.configure(level=log.level_of(verbose=arguments.verbose, quiet=arguments.quiet))
+    log.configure(verbose=arguments.verbose, quiet=arguments.quiet)
     try:
         return _run(arguments)
     except BuilderError as error:

@@ -4,11 +4,9 @@ import os
 from argparse import Namespace
 from collections.abc import Sequence
 
-import structlog
-
 from darlingbuilder.commands.context import Context, say
 from darlingbuilder.commands.status import show_found
-from darlingbuilder.core import lock
+from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import LOCK
@@ -16,7 +14,6 @@ from darlingbuilder.steps import preflight
 from darlingbuilder.steps.converge import converge, survey
 from darlingbuilder.steps.plan import Plan, build
 
-log = structlog.get_logger()
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
 _HOOK_PATIENCE = 120.0
 

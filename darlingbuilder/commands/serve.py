@@ -4,14 +4,12 @@ import os
 import signal
 from argparse import Namespace
 
-import structlog
-
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
+from darlingbuilder.core import log
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.running import Builder
 
-log = structlog.get_logger()
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
 _LONGEST_INTERVAL = 5.0

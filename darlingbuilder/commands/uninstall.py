@@ -2,16 +2,12 @@
 
 from argparse import Namespace
 
-import structlog
-
 from darlingbuilder.commands.context import Context, say
-from darlingbuilder.core import lock
+from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps.converge import withdraw
 from darlingbuilder.steps.plan import build
-
-log = structlog.get_logger()
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:

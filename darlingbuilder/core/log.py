@@ -1,35 +1,57 @@
-"""What the tool says of its work, on stderr; results are printed elsewhere."""
+"""What the tool says of its work, on stderr, by structlog; results are printed elsewhere."""
 
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-import structlog
+# Events below this level are not said; ``configure`` sets it.
+_level = logging.INFO
 
 
-def configure(*, level: int) -> None:
-    """Log events of ``level`` and above to stderr, one plain line each."""
-    structlog.configure(
-        processors=[_line],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
+def configure(*, verbose: bool, quiet: bool) -> None:
+    """Choose what is said from now on: all, or warnings alone, or what a user wants to know."""
+    global _level  # noqa: PLW0603 - one process, one stderr
+    _level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+
+
+def debug(event: str, **values: object) -> None:
+    """Say what only somebody who looks for a fault wants to know."""
+    _say(logging.DEBUG, event, values)
+
+
+def info(event: str, **values: object) -> None:
+    """Say what was done."""
+    _say(logging.INFO, event, values)
+
+
+def warning(event: str, **values: object) -> None:
+    """Say what may give trouble."""
+    _say(logging.WARNING, event, values)
+
+
+def error(event: str, **values: object) -> None:
+    """Say what went wrong, where work goes on nevertheless."""
+    _say(logging.ERROR, event, values)
+
+
+def _say(level: int, event: str, values: Mapping[str, object]) -> None:
+    if level < _level:
+        return
+    # It takes longer to import than most commands have to say something: 65 ms of a converged init's 250.
+    import structlog  # noqa: PLC0415 - as above
+
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr), processors=[_line], wrapper_class=structlog.BoundLogger
     )
-
-
-def level_of(*, verbose: bool, quiet: bool) -> int:
-    """Choose the level that the flags ask for."""
-    if verbose:
-        return logging.DEBUG
-    return logging.WARNING if quiet else logging.INFO
+    getattr(logger, logging.getLevelName(level).lower())(event, **values)
 
 
 def _line(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
     """Render ``event`` as «event key=value …», its level before it where that says something."""
-    values: Mapping[str, Any] = {key: value for key, value in event.items() if key != "event"}
+    values = [f"{key}={_shown(value)}" for key, value in event.items() if key != "event"]
     told = "" if level == "info" else f"{level}: "
-    return " ".join([f"{told}{event['event']}", *(f"{key}={_shown(value)}" for key, value in values.items())])
+    return " ".join([f"{told}{event['event']}", *values])
 
 
 def _shown(value: object) -> str:

@@ -7,19 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-import structlog
-
 from darlingbuilder.adapters import process, procfs, tcp
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import wait
+from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import GUEST_PROFILE, SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.store import Store
 
-log = structlog.get_logger()
 _SSHD = Path("/usr/sbin/sshd")
 _BANNER_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0

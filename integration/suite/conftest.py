@@ -1,7 +1,6 @@
 """Machines for the suite: one a module, with everything on it that ``darlingbuilder init`` needs."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,15 +8,14 @@ from integration.machine.guestnix import ReleaseTarball, release_tarball
 from integration.machine.machine import Machine
 from integration.machine.roots import Suite
 from integration.machine.tree import Tree
-from integration.suite.equipment import make_machine, read_release
+from integration.suite.equipment import Equipment
 from integration.suite.site import Site
 
 
 @pytest.fixture(scope="session")
-def tarball(request: pytest.FixtureRequest) -> ReleaseTarball:
-    """The guest's usual Nix, packed as a release."""
-    given: Path | None = request.config.getoption("--nix-tarball")
-    return read_release(given) if given else release_tarball("trixie")
+def equipment(request: pytest.FixtureRequest) -> Equipment:
+    """What the command line asks for: the stand-in, or a real Darling with a Nix for it."""
+    return Equipment.of(request.config.getoption("--darling"), request.config.getoption("--nix-tarball"))
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +25,10 @@ def newer() -> ReleaseTarball:
 
 
 @pytest.fixture(scope="module")
-def machine(request: pytest.FixtureRequest, tarball: ReleaseTarball) -> Iterator[Machine]:
+def machine(request: pytest.FixtureRequest, equipment: Equipment) -> Iterator[Machine]:
     """A booted machine; a module chooses its Debian by an indirect parameter."""
     host: Suite = getattr(request, "param", "trixie")
-    darling: Path | None = request.config.getoption("--darling")
-    with make_machine(host, darling=darling, nix_tarball=tarball.path) as machine:
+    with equipment.machine(host) as machine:
         machine.boot()
         yield machine
     assert machine.leftovers() == []
@@ -44,10 +41,10 @@ def pristine(machine: Machine) -> Tree:
 
 
 @pytest.fixture(scope="module")
-def site(machine: Machine, pristine: Tree, tarball: ReleaseTarball) -> Site:
+def site(machine: Machine, pristine: Tree, equipment: Equipment) -> Site:
     """The machine, with a settings file that names the guest's Nix."""
     assert pristine
-    return Site(machine, tarball).configure()
+    return Site(machine, equipment.tarball).configure()
 
 
 @pytest.fixture(scope="module")

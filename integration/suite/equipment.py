@@ -1,9 +1,12 @@
 """What a machine of the suite consists of: a Debian, darlingbuilder, a Darling, and the guest's Nix."""
 
+import argparse
 import hashlib
 import re
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from integration.machine.cache import cached, digest
 from integration.machine.guestnix import ReleaseTarball, release_tarball
@@ -16,14 +19,35 @@ from integration.standin.install import install
 from integration.suite.site import OTHER_TARBALL, TARBALL
 
 
-def make_machine(host: Suite, *, darling: Path | None = None, nix_tarball: Path | None = None) -> Machine:
-    """Make a machine, switched off. Without ``darling``, the path of a real launcher, it gets the stand-in."""
-    root = debian_root(host)
-    layers = [wheel_layer(root)] + ([] if darling else [_stand_in()])
-    binds = _installation(darling) if darling else {}
-    binds[TARBALL] = nix_tarball or release_tarball("trixie").path
-    binds[OTHER_TARBALL] = release_tarball("sid").path
-    return Machine.create(root, layers=layers, read_only_binds=binds)
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What machines are made with: a real Darling's launcher, or the stand-in; and the guest's Nix."""
+
+    darling: Path | None
+    tarball: ReleaseTarball
+
+    @classmethod
+    def of(cls, darling: Path | None, nix_tarball: Path | None) -> Self:
+        """Take what is given, and make the rest."""
+        return cls(darling, read_release(nix_tarball) if nix_tarball else release_tarball("trixie"))
+
+    @classmethod
+    def from_command_line(cls, description: str | None) -> Self:
+        """Read --darling and --nix-tarball."""
+        parser = argparse.ArgumentParser(description=description)
+        parser.add_argument("--darling", type=Path, help="launcher of a real Darling; default: the stand-in")
+        parser.add_argument("--nix-tarball", type=Path, help="release tarball of Nix that runs in that Darling")
+        given = parser.parse_args()
+        return cls.of(given.darling, given.nix_tarball)
+
+    def machine(self, host: Suite) -> Machine:
+        """Make a machine with the Debian ``host``, switched off."""
+        root = debian_root(host)
+        layers = [wheel_layer(root)] + ([] if self.darling else [_stand_in()])
+        binds = _installation(self.darling) if self.darling else {}
+        binds[TARBALL] = self.tarball.path
+        binds[OTHER_TARBALL] = release_tarball("sid").path
+        return Machine.create(root, layers=layers, read_only_binds=binds)
 
 
 def read_release(path: Path) -> ReleaseTarball:

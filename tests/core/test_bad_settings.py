@@ -10,6 +10,7 @@ import pytest
 
 from darlingbuilder.core import config
 from darlingbuilder.core.errors import ConfigError, ExitCode
+from tests.privileges import bound_by_permissions
 
 HASH = "0" * 64
 PACKAGE = "/nix/store/b9dvary8rcljj7ajv1x64hwwch4cvyvp-nix-2.31.2"
@@ -181,13 +182,12 @@ def test_what_is_no_file_gives_one_error_with_a_remedy(
     assert caught.value.hint
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_a_file_that_may_not_be_read_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text("port = 2222\n")
     file.chmod(0)
 
-    with pytest.raises(ConfigError, match="Permission denied") as caught:
+    with bound_by_permissions(), pytest.raises(ConfigError, match="Permission denied") as caught:
         config.load(file=file, environment={}, flags={})
 
     assert caught.value.hint

@@ -14,6 +14,7 @@ from darlingbuilder.adapters.process import Start
 from darlingbuilder.core import keypair
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.tree import Tree
+from tests.privileges import bound_by_permissions
 
 KEY = Path("/key")
 needs_ssh_keygen = pytest.mark.skipif(process.find("ssh-keygen") is None, reason="needs ssh-keygen")
@@ -138,10 +139,9 @@ def test_a_pipe_in_the_keys_place_is_an_error_and_not_a_wait(tmp_path: Path) -> 
         keypair.read(Tree(tmp_path), KEY)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 def test_a_key_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "key").touch(mode=0o000)
-    with pytest.raises(KeyFileError, match="cannot be read: Permission denied") as caught:
+    with bound_by_permissions(), pytest.raises(KeyFileError, match="cannot be read: Permission denied") as caught:
         keypair.read(Tree(tmp_path), KEY)
     assert "root" in caught.value.hint
 
