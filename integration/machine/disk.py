@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TextIO
+from types import TracebackType
+from typing import Self
 
 from .cache import discard
 from .cgroup import Cgroup, mount_point
@@ -36,27 +37,66 @@ class Parts:
 
 
 @dataclass(slots=True)
+class Lock:
+    """A lock on a directory, which the kernel frees when its owner dies.
+
+    On the directory itself: a file in it could be made anew while somebody removes it all.
+    """
+
+    descriptor: int
+
+    @classmethod
+    def waited_for(cls, directory: Path) -> Self:
+        """Take the lock, once nobody else has it."""
+        lock = cls(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        fcntl.flock(lock.descriptor, fcntl.LOCK_EX)
+        return lock
+
+    @classmethod
+    def tried(cls, directory: Path) -> Self | None:
+        """Take the lock; None if a living one has it, or the directory has just gone."""
+        try:
+            lock = cls(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(lock.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return None
+        return lock
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(slots=True)
 class Disk:
     """A directory of the host, and the process that keeps its mounts in a namespace nobody else sees."""
 
     directory: Path
     keeper: Process[bytes]
-    lock: TextIO
+    lock: Lock
 
     @classmethod
     def create(cls, parts: Parts, scratch: Path) -> Self:
         """Make the directory, fill its plain parts and mount the whole."""
-        directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
-        # Root's mkdtemp says 0700, and the disk is somebody else's / later.
-        directory.chmod(0o711)
-        lock = _locked(directory)
-        assert lock is not None, f"{directory}: locked by a stranger"
+        directory, lock = _claimed(scratch)
         try:
             _prepare(directory, parts)
             return cls(directory, _assemble(directory, parts), lock)
         except BaseException:
-            lock.close()
-            discard(directory)
+            with lock:
+                discard(directory)
             raise
 
     @property
@@ -83,30 +123,29 @@ def cgroup_of(directory: Path) -> Cgroup:
 
 def sweep(scratch: Path) -> list[Path]:
     """Remove the machines whose owner is gone without having closed them, and return where they were."""
+    with Lock.waited_for(scratch):
+        found = [(directory, Lock.tried(directory)) for directory in scratch.glob(f"{PREFIX}*")]
     swept = []
-    for directory in scratch.glob(f"{PREFIX}*"):
-        lock = _locked(directory)
+    for directory, lock in found:
         if lock is None:
             continue
         with lock:
+            if not directory.exists():  # closed between our finding and our locking it
+                continue
             cgroup_of(directory).remove()
             discard(directory)
         swept.append(directory)
     return swept
 
 
-def _locked(directory: Path) -> TextIO | None:
-    """Take the directory's lock, which the kernel frees when its owner dies; None if a living one has it."""
-    try:
-        lock = (directory / "owner").open("a")
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+def _claimed(scratch: Path) -> tuple[Path, Lock]:
+    """Make a directory of our own; whoever sweeps sees it only once it is locked."""
+    with Lock.waited_for(scratch):
+        directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
+        lock = Lock.waited_for(directory)
+    # Root's mkdtemp says 0700, and the disk is somebody else's / later.
+    directory.chmod(0o711)
+    return directory, lock
 
 
 def _prepare(directory: Path, parts: Parts) -> None:

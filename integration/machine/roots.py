@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from .cache import cached, digest
 from .commands import run
+from .mirror import source
 
 Suite = Literal["trixie", "sid"]
 SUITES: tuple[Suite, ...] = get_args(Suite)
@@ -25,8 +26,6 @@ PACKAGES = (
     "python3-cryptography", "python3-jinja2", "python3-msgspec", "python3-plumbum", "python3-pystemd",
     "python3-rich", "python3-structlog",
 )  # fmt: skip
-
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 # What a machine under test has no use for: it would slow the boot, want devices, or change files by itself.
 MASKED = (
@@ -82,8 +81,7 @@ def _ingredients(suite: Suite) -> str:
 
 def _source(suite: Suite) -> str:
     # sid's Release file carries a date of expiry that a mirror's snapshot outlives.
-    expired = " check-valid-until=no" if suite == "sid" else ""
-    return f"deb [signed-by={KEYRING}{expired}] http://debian-mirror.invalid/debian {suite} main"
+    return source(suite, options="check-valid-until=no" if suite == "sid" else "")
 
 
 def _bootstrap(suite: Suite, directory: Path) -> None:

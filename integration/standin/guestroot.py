@@ -5,6 +5,7 @@ from pathlib import Path
 
 from integration.machine.cache import cached, digest, discard
 from integration.machine.commands import run
+from integration.machine.mirror import source
 
 from .compiler import compile_program, source_text
 
@@ -65,9 +66,13 @@ def _debian() -> Path:
     def bootstrap(directory: Path) -> None:
         packages = f"--include={','.join(PACKAGES)}"
         run(
-            ("mmdebstrap", "--quiet", "--mode=root", "--variant=apt", packages, "trixie", str(directory)),
+            (
+                "mmdebstrap",
+                "--quiet", "--mode=root", "--variant=apt", packages,
+                "trixie", str(directory), source("trixie"),
+            ),
             timeout=900,
-        )
+        )  # fmt: skip
 
     return cached("roots", f"guest-{digest(*PACKAGES)}", bootstrap)
 
