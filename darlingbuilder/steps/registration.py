@@ -75,7 +75,7 @@ class Registration:
                 hint="make the keys: darlingbuilder init",
             )
         if self._insert(self._insertions):
-            self.world.systemd.try_restart(NIX_DAEMON)
+            self._renew_daemon()
         if drift := self._not_in_effect():
             raise PrerequisiteError(
                 f"{drift[0].what}: {drift[0].detail}",
@@ -91,7 +91,12 @@ class Registration:
         self.world.host.remove(CONTROL_SOCKETS)
         self._remove_slots()
         if daemon_is_older:
-            self.world.systemd.try_restart(NIX_DAEMON)
+            self._renew_daemon()
+
+    def _renew_daemon(self) -> None:
+        # That many restarts of ours in a short time must not leave the host without its daemon (StartLimitBurst=).
+        self.world.systemd.reset_failed(NIX_DAEMON)
+        self.world.systemd.try_restart(NIX_DAEMON)
 
     def _remove_slots(self) -> None:
         """Remove the locks that Nix keeps for the slots of each machine that it has ever built on."""

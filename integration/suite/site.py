@@ -28,8 +28,13 @@ class Site:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def configure(self, **settings: object) -> Self:
-        """Write the settings file: the guest's Nix and ``settings``, a key with a dot spelled with «__»."""
-        self.settings = {"nix__tarball": TARBALL, "nix__sha256": self.tarball.sha256, **settings}
+        """Write the settings file anew: the guest's Nix from the tarball, and ``settings``."""
+        self.settings = {"nix__tarball": TARBALL, "nix__sha256": self.tarball.sha256}
+        return self.set(**settings)
+
+    def set(self, **settings: object) -> Self:
+        """Add ``settings`` to the settings file, a key with a dot spelled with «__»."""
+        self.settings |= settings
         lines = [f"{key.replace('__', '.')} = {json.dumps(value)}" for key, value in self.settings.items()]
         path = self.machine.path(CONFIG)
         path.parent.mkdir(parents=True, exist_ok=True)
