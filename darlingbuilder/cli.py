@@ -16,7 +16,7 @@ from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError
 
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
-_EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 drift, 4 a setting is wrong, 5 a prerequisite is missing."
+_EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
 _SWITCH: Mapping[str, Any] = {"action": "store_true"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
-from darlingbuilder.adapters import process, procfs
+from darlingbuilder.adapters import namespaces, process, procfs
 from darlingbuilder.adapters.accounts import Accounts
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import wait
@@ -81,13 +81,17 @@ class Launcher:
         return found
 
     def server(self) -> int | None:
-        """See Darling. The pid file outlives its server: it is believed only of a live one of this prefix."""
+        """See Darling. The pid file outlives its server: it is believed only of a live one of this prefix.
+
+        The guest's user can write that file, and give a process any name. One that sees another root directory than
+        ours, or has a user namespace of its own, could lead us astray where we go through its mount namespace.
+        """
         content = Tree(self.prefix, Links.REFUSED).read(_PID_FILE)
         digits = (content or b"").strip()
         found = procfs.process(int(digits)) if digits.isdigit() else None
-        if found is None or found.zombie or found.name != _SERVER[:15] or str(self.prefix) not in found.arguments:
+        if found is None or found.zombie or found.name != _SERVER or str(self.prefix) not in found.arguments:
             return None
-        return found.pid
+        return found.pid if procfs.is_at_home(found.pid) else None
 
     def files(self) -> Tree:
         """See Darling. A running overlay must not be changed from below, so it is entered through its server."""
@@ -136,12 +140,13 @@ class Launcher:
         server = self.server()
         if server is None:
             raise DarlingError(f"the container of {self.prefix} is down", hint="start it: darlingbuilder start")
-        process.run("nsenter", f"--mount=/proc/{server}/ns/mnt", "mount", "--bind", source, self._below(target))
+        namespaces.bind(source, self.prefix, target, namespace_of=server)
 
     def is_mounted(self, target: Path) -> bool:
         """See Darling."""
         server = self.server()
-        return server is not None and str(self._below(target)) in procfs.mount_points(server)
+        point = self.prefix / target.relative_to("/")
+        return server is not None and str(point) in procfs.mount_points(server)
 
     def processes(self) -> list[procfs.Process]:
         """See Darling."""
@@ -160,9 +165,6 @@ class Launcher:
         start = self._start()
         start = replace(start, environment={**start.environment, "TERM": terminal})
         process.become(self.launcher(), "shell", *command, start=start)
-
-    def _below(self, path: Path) -> Path:
-        return self.prefix / path.relative_to("/")
 
     def _start(self) -> Start:
         # The launcher hands its whole environment on to the guest, NIX_* included. Without a HOME it does not

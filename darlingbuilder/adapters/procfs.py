@@ -40,6 +40,15 @@ def alive(pid: int) -> bool:
     return found is not None and not found.zombie
 
 
+def is_at_home(pid: int) -> bool:
+    """Whether ``pid`` has our root directory and our user namespace; its mount namespace may be another."""
+    ours, theirs = _PROC / "self", _PROC / str(pid)
+    with contextlib.suppress(OSError):
+        same_root = (ours / "root").samefile(theirs / "root")
+        return same_root and (ours / "ns/user").readlink() == (theirs / "ns/user").readlink()
+    return False
+
+
 def inside(mount_point: Path) -> list[Process]:
     """List the processes in whose mount namespace something is mounted on ``mount_point``, but not in ours.
 

@@ -23,13 +23,10 @@ class Tool:
 _OPENSSH = {"debian": "openssh-client", "arch": "openssh", "nixos": "openssh"}
 _SYSTEMD = {"debian": "systemd", "arch": "systemd", "nixos": "systemd"}
 _SHADOW = {"debian": "passwd", "arch": "shadow", "nixos": "shadow"}
-_UTIL_LINUX = {"debian": "util-linux", "arch": "util-linux", "nixos": "util-linux"}
 
 TOOLS = (
     Tool("ssh", _OPENSSH),
     Tool("ssh-keyscan", _OPENSSH),
-    Tool("nsenter", _UTIL_LINUX),
-    Tool("mount", {**_UTIL_LINUX, "debian": "mount"}),
     Tool("systemd-sysusers", _SYSTEMD),
     Tool("systemd-tmpfiles", _SYSTEMD),
     Tool("journalctl", _SYSTEMD),

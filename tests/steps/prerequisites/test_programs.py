@@ -20,10 +20,10 @@ def test_with_every_tool_all_is_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("os_release", "hint"),
     [
-        ("ID=debian\n", "apt install openssh-client util-linux"),
-        ('ID=ubuntu\nID_LIKE="debian"\n', "apt install openssh-client util-linux"),
-        ("ID=arch\n", "pacman -S --needed openssh util-linux"),
-        ("ID='nixos'\n", "environment.systemPackages = with pkgs; [ openssh util-linux ];"),
+        ("ID=debian\n", "apt install openssh-client passwd"),
+        ('ID=ubuntu\nID_LIKE="debian"\n', "apt install openssh-client passwd"),
+        ("ID=arch\n", "pacman -S --needed openssh shadow"),
+        ("ID='nixos'\n", "environment.systemPackages = with pkgs; [ openssh shadow ];"),
     ],
 )
 def test_missing_tools_are_named_with_the_packages_of_the_distribution(
@@ -31,11 +31,11 @@ def test_missing_tools_are_named_with_the_packages_of_the_distribution(
 ) -> None:
     surroundings = fit(tmp_path)
     surroundings.world.host.write(Path("/etc/os-release"), os_release.encode())
-    missing = {"ssh", "nsenter"}
+    missing = {"ssh", "userdel"}
 
     verdict = programs.tools(replace(surroundings, find=lambda name: None if name in missing else Path("/usr/bin")))
 
-    assert (verdict.level, verdict.detail, verdict.hint) == (Level.FAILURE, "not found: ssh, nsenter", hint)
+    assert (verdict.level, verdict.detail, verdict.hint) == (Level.FAILURE, "not found: ssh, userdel", hint)
 
 
 @pytest.mark.parametrize("os_release", [None, b"", b"ID=gentoo\n", b"\xff\n", b"no equals sign\n"])
