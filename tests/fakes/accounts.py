@@ -1,6 +1,7 @@
 """The system's users in memory, and a systemd-sysusers that reads what it is given."""
 
 import os
+import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from darlingbuilder.core.errors import CommandError
 from darlingbuilder.core.tree import ROOT, Owner, Tree
 
 _NUMBER = 4711
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class FakeAccounts:
         kind, name, number, gecos, home, shell = (shlex.split(line) + ["-"] * 6)[:6]
         if kind != "u":
             raise CommandError(f"{where}: Unknown command type '{kind}'.", hint="see sysusers.d(5)")
+        if not _NAME.fullmatch(name):
+            raise CommandError(f"{where}: '{name}' is not a valid user name.", hint="see sysusers.d(5)")
+        if number != "-" and not number.isdigit():
+            raise CommandError(f"{where}: Failed to parse UID: '{number}'", hint="see sysusers.d(5)")
         if home != "-" and (not home.startswith("/") or ":" in home):
             raise CommandError(f"{where}: '{home}' is not a valid home directory.", hint="see sysusers.d(5)")
         if self.broken or name in self.entries:

@@ -1,7 +1,8 @@
 """A launcher whose prefix is a real directory and whose container is a state: up or down."""
 
+import contextlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn
@@ -11,7 +12,7 @@ from darlingbuilder.adapters.process import Account, Completed, Running
 from darlingbuilder.adapters.procfs import Process
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Links, Owner, Tree
 from tests.fakes.ledger import LedgerTree
 
 # Above the kernel's largest pid: nobody who looks for it finds it, nobody who signals it hits anything.
@@ -48,6 +49,30 @@ class FakeProgram:
         return self.code
 
 
+@dataclass(frozen=True)
+class GuestTree(LedgerTree):
+    """The guest's files, with what is bound into them: guest's directory → host's."""
+
+    mounts: dict[Path, Path] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def _directory(self, path: Path) -> Iterator[int]:
+        tree, inside = self._seen(path)
+        with tree._directory(inside) if tree else super()._directory(inside) as descriptor:  # noqa: SLF001 - a Tree, too
+            yield descriptor
+
+    def _real(self, path: Path) -> Path:
+        tree, inside = self._seen(path)
+        return (tree or self).root / inside.relative_to("/")
+
+    def _seen(self, path: Path) -> tuple[Tree | None, Path]:
+        """Give the tree that is bound over ``path``, if there is one, and where in it that lies."""
+        for target, source in self.mounts.items():
+            if path.is_relative_to(target):
+                return Tree(source, Links.REFUSED), Path("/") / path.relative_to(target)
+        return None, path
+
+
 @dataclass(slots=True)
 class FakeDarling:
     """Sets up a prefix only where there is no directory yet, as the real one does, and boots only one that is whole.
@@ -62,7 +87,7 @@ class FakeDarling:
     installed: bool = True
     interrupted_boots: int = 0
     answers: dict[str, Answer] = field(default_factory=lambda: dict(_ANSWERS))
-    tree: Tree | None = None
+    ledger: dict[Path, Owner] = field(default_factory=dict)
     boots: int = 0
     programs: list[FakeProgram] = field(default_factory=list)
     mounts: dict[Path, Path] = field(default_factory=dict)
@@ -80,9 +105,7 @@ class FakeDarling:
 
     def files(self) -> Tree:
         """See Darling."""
-        if self.tree is None:
-            self.tree = LedgerTree(self.prefix, Links.REFUSED)
-        return self.tree
+        return GuestTree(self.prefix, Links.REFUSED, self.ledger, self.mounts)
 
     def boot(self, log: IO[bytes]) -> None:
         """See Darling."""
@@ -114,7 +137,8 @@ class FakeDarling:
         self._must_be_up()
         if not source.is_dir():
             raise DarlingError(f"{source}: special device does not exist", hint="make it")
-        self.files().make_directory(target)
+        if self.files().attributes(target) is None:
+            raise DarlingError(f"{target}: mount point does not exist", hint="make it")
         self.mounts[target] = source
 
     def is_mounted(self, target: Path) -> bool:

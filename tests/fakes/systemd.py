@@ -48,6 +48,8 @@ class FakeSystemd:
         """See Systemd."""
         self._answer()
         state = self._running.get(name, _ABSENT)
+        if state is _ABSENT and name not in self._enabled:
+            self._read.pop(name, None)  # systemd has forgotten a unit that nothing needs, and reads it anew
         load = self._load(name)
         return replace(
             state,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Links
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.darling import FakeDarling
 from tests.fakes.ledger import LedgerTree
@@ -53,9 +52,7 @@ def fake_world(tmp_path: Path, settings: Settings | None = None) -> FakeWorld:
     return FakeWorld(
         host=host,
         accounts=accounts,
-        darling=FakeDarling(
-            prefix, chosen.user, accounts, tree=LedgerTree(prefix, Links.REFUSED, ledger=host.ledger)
-        ),
+        darling=FakeDarling(prefix, chosen.user, accounts, ledger=host.ledger),
         nix=FakeHostNix(tmp_path),
         ssh=FakeSsh(),
         systemd=FakeSystemd(host),
