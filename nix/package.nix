@@ -1,0 +1,48 @@
+# darlingbuilder as a Nix package: callPackage ./package.nix { }.
+# Darling itself is not in nixpkgs any more; the launcher is found on PATH, in /run/wrappers/bin, or by the setting
+# «darling».
+{
+  lib,
+  python3Packages,
+  openssh,
+  installShellFiles,
+}:
+
+python3Packages.buildPythonApplication {
+  pname = "darlingbuilder";
+  version = lib.removeSuffix "\"\n" (
+    lib.last (lib.splitString "__version__ = \"" (builtins.readFile ../darlingbuilder/__init__.py))
+  );
+  pyproject = true;
+  src = lib.cleanSource ../.;
+
+  build-system = [ python3Packages.hatchling ];
+  dependencies = with python3Packages; [
+    cryptography
+    jinja2
+    msgspec
+    plumbum
+    pystemd
+    structlog
+  ];
+
+  nativeBuildInputs = [ installShellFiles ];
+  postInstall = ''
+    $out/bin/darlingbuilder man > darlingbuilder.1
+    installManPage darlingbuilder.1
+  '';
+  makeWrapperArgs = [ "--suffix PATH : ${lib.makeBinPath [ openssh ]}" ];
+
+  nativeCheckInputs = with python3Packages; [
+    hypothesis
+    pytestCheckHook
+  ];
+  enabledTestPaths = [ "tests" ];
+
+  meta = {
+    description = "Turn a Linux machine into its own x86_64-darwin Nix builder, with Darling";
+    license = lib.licenses.mit;
+    mainProgram = "darlingbuilder";
+    platforms = [ "x86_64-linux" ];
+  };
+}
