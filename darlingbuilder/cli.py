@@ -8,12 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from darlingbuilder import __version__
 from darlingbuilder.core import config, log
 from darlingbuilder.core.config import Setting
-from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError
+from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
 
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 _EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
@@ -102,9 +102,16 @@ VERBS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints read as every other error does; its subparsers are of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"see: {self.prog} --help")
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the argument tree from VERBS and from the declaration of the settings."""
-    top = argparse.ArgumentParser("darlingbuilder", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
+    top = _Parser("darlingbuilder", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"darlingbuilder {__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for verb in VERBS:
@@ -121,10 +128,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the only place where an exception becomes an exit code."""
     # Both end a command in the same way: what it began is left for the next «init» to go on from.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    arguments = parser().parse_args(words)
-    log.configure(verbose=arguments.verbose, quiet=arguments.quiet)
     try:
-        return _run(arguments)
+        return _run(parser().parse_args(words))
     except BuilderError as error:
         sys.stderr.write(f"darlingbuilder: {error}\n  {error.hint}\n")
         return error.exit_code
@@ -138,6 +143,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    log.configure(verbose=arguments.verbose, quiet=arguments.quiet)
     verb: Verb = arguments.verb
     called = config.load(
         file=arguments.config, environment=config.current_environment(), flags=_setting_flags(arguments)

@@ -35,6 +35,12 @@ class BuilderError(Exception):
         self.hint = hint
 
 
+class UsageError(BuilderError):
+    """The command line cannot be meant as it is."""
+
+    exit_code = ExitCode.USAGE
+
+
 class ConfigError(BuilderError):
     """A setting is wrong: unknown, of the wrong type, or at odds with another."""
 

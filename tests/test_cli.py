@@ -1,0 +1,40 @@
+"""A command line that cannot be meant gives one error, as every other error does."""
+
+import pytest
+
+from darlingbuilder import cli
+from darlingbuilder.core.errors import ExitCode
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "remedy"),
+    [
+        ("", "VERB", "see: darlingbuilder --help"),
+        ("initialise", "'initialise'", "see: darlingbuilder --help"),
+        ("init --colour red", "--colour red", "see: darlingbuilder --help"),
+        ("init --por 2222", "--por 2222", "see: darlingbuilder --help"),
+        ("init --port", "--port", "see: darlingbuilder init --help"),
+        ("test --timeout soon", "'soon'", "see: darlingbuilder test --help"),
+        ("config forget", "'forget'", "see: darlingbuilder config --help"),
+        ("status more", "more", "see: darlingbuilder --help"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(
+    words: str, says: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words.split()) == ExitCode.USAGE
+
+    printed = capsys.readouterr()
+    message, hint = printed.err.splitlines()
+    assert printed.out == ""
+    assert message.startswith("darlingbuilder: ")
+    assert says in message
+    assert hint == f"  {remedy}"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["init", "--help"], ["--version"]])
+def test_help_is_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 0
+    assert capsys.readouterr().err == ""
