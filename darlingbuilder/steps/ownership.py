@@ -10,7 +10,9 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ConfigError, ForeignFileError
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
+from darlingbuilder.steps.units import installed_state
 
 # What a builder that exists cannot change: its parts would be left behind under the old name.
 _FIXED = ("state", "prefix", "user")
@@ -40,6 +42,7 @@ class Ownership:
         """See Step. Raises ForeignFileError or ConfigError where that would take over or orphan something."""
         recorded = marker.read(self.world.host, self._paths.marker)
         if recorded is None:
+            self._refuse_second_builder()
             self._refuse_foreign_prefix()
         else:
             _refuse_fixed(recorded, self.config)
@@ -50,6 +53,16 @@ class Ownership:
         """See Step."""
         self.world.host.remove(self._paths.marker)
         self.world.host.remove_if_empty(self._paths.state)
+
+    def _refuse_second_builder(self) -> None:
+        """Refuse to take unit, alias and registration, of which a machine has one each, from another builder."""
+        first = installed_state(self.world.host)
+        if first is None or not self.world.host.attributes(Paths(Settings(state=str(first))).marker):
+            return
+        raise ConfigError(
+            f"state cannot change from '{first}' to '{self._paths.state}' while the builder exists",
+            hint=f"darlingbuilder uninstall --state={first}, then init with the new value; keys are kept",
+        )
 
     def _refuse_foreign_prefix(self) -> None:
         for path in (self._paths.prefix, self._paths.nix):

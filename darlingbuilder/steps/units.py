@@ -1,6 +1,7 @@
 """The systemd unit: its file, read by systemd, and enabled."""
 
 import os
+import re
 import shlex
 import sys
 import sysconfig
@@ -14,8 +15,10 @@ from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import UNIT, UNIT_FILE
+from darlingbuilder.core.tree import Tree
 
 _MASK = os.devnull
+_STATE_FLAG = f"{config.table()['state'].flag}="
 # What draining, shutting down and dying may take beyond the builds' own time.
 _SECONDS_TO_STOP = 30
 
@@ -77,6 +80,17 @@ def program() -> list[str]:
     return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "darlingbuilder"]
 
 
+def installed_state(host: Tree) -> Path | None:
+    """Give the state directory of the builder whose unit is installed; None if no unit of ours is."""
+    content = host.read(UNIT_FILE) or b""
+    if not managed.is_ours(content):
+        return None
+    found = re.search(r"^ExecStart=(.*)", content.decode(errors="replace"), re.MULTILINE)
+    words = shlex.split(found[1]) if found else []
+    named = [word.removeprefix(_STATE_FLAG) for word in words if word.startswith(_STATE_FLAG)]
+    return Path(named[-1] if named else str(config.table()["state"].default)) if words else None
+
+
 def _flags(chosen: Config) -> list[str]:
     """Repeat what the file does not say, so that the hook converges to the same settings as this call."""
     words = ["--config", str(chosen.file)] if chosen.file != config.DEFAULT_FILE else []
@@ -88,4 +102,4 @@ def _flags(chosen: Config) -> list[str]:
 
 
 def _state_flag(chosen: Config) -> list[str]:
-    return [f"--state={chosen.settings.state}"] if chosen.origins["state"] != "default" else []
+    return [f"{_STATE_FLAG}{chosen.settings.state}"] if chosen.origins["state"] != "default" else []
