@@ -22,7 +22,9 @@ OURS = render.template(
     environment=session_environment(),
 )
 # The suite on the machine, which has an sshd, runs the same contract with the real one.
-SERVERS = [pytest.param(FakeSsh(), id="fake"), *([pytest.param(OpenSsh(), id="real")] if process.find("sshd") else [])]
+SERVERS = [pytest.param(FakeSsh(), id="fake")]
+if process.find("sshd"):
+    SERVERS.append(pytest.param(OpenSsh(), id="real"))
 
 
 @pytest.fixture(params=SERVERS)
