@@ -22,7 +22,7 @@ def main() -> int:
     equipment = Equipment.from_command_line(__doc__)
     with equipment.machine("trixie") as machine:
         machine.boot()
-        site = Site(machine, equipment.tarball).configure()
+        site = equipment.site(machine)
         first = _seconds(lambda: site.tool("init"))
         baseline = _median(lambda: _seed(site))
         converged = _median(lambda: site.tool("init"))
@@ -37,7 +37,7 @@ def main() -> int:
 
 def _seed(site: Site) -> None:
     """Call the launcher as the seed's script does, from a shell, with nothing of ours in between."""
-    script = f"for i in $(seq {SEED_CALLS}); do darling shell true; done"
+    script = f"for i in $(seq {SEED_CALLS}); do {site.launcher} shell true; done"
     site.machine.run(
         "sh", "-c", script, user="darlingbuilder", env={"DPREFIX": "/var/lib/darling-builder/guest/prefix"}
     )

@@ -29,7 +29,7 @@ def main() -> int:
     _say("a Debian machine with systemd, Nix and OpenSSH, and a Darling in it")
     with equipment.machine("trixie") as machine:
         machine.boot()
-        site = Site(machine, equipment.tarball).configure()
+        site = equipment.site(machine)
         _show(site)
     _say(f"done in {time.monotonic() - began:.1f} s; the machine is gone again")
     return 0

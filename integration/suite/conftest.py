@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration.machine.guestnix import ReleaseTarball, release_tarball
+from integration.machine.guestnix import ReleaseTarball
 from integration.machine.machine import Machine
 from integration.machine.roots import Suite
 from integration.machine.tree import Tree
@@ -15,13 +15,16 @@ from integration.suite.site import Site
 @pytest.fixture(scope="session")
 def equipment(request: pytest.FixtureRequest) -> Equipment:
     """What the command line asks for: the stand-in, or a real Darling with a Nix for it."""
-    return Equipment.of(request.config.getoption("--darling"), request.config.getoption("--nix-tarball"))
+    option = request.config.getoption
+    return Equipment.of(option("--darling"), option("--nix-tarball"), option("--newer-nix-tarball"))
 
 
 @pytest.fixture(scope="session")
-def newer() -> ReleaseTarball:
-    """A newer Nix for the guest."""
-    return release_tarball("sid")
+def newer(request: pytest.FixtureRequest, equipment: Equipment) -> ReleaseTarball:
+    """Another Nix for the guest. The one that we can make ourselves runs in the stand-in only."""
+    if equipment.darling and not request.config.getoption("--newer-nix-tarball"):
+        pytest.skip("with a real Darling, changing the Nix needs --newer-nix-tarball")
+    return equipment.newer
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def pristine(machine: Machine) -> Tree:
 def site(machine: Machine, pristine: Tree, equipment: Equipment) -> Site:
     """The machine, with a settings file that names the guest's Nix."""
     assert pristine
-    return Site(machine, equipment.tarball).configure()
+    return equipment.site(machine)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from integration.machine.wheel import wheel_layer
 from integration.standin.compiler import source_text
 from integration.standin.guestroot import guest_root
 from integration.standin.install import install
-from integration.suite.site import OTHER_TARBALL, TARBALL
+from integration.suite.site import OTHER_TARBALL, TARBALL, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,16 @@ class Equipment:
 
     darling: Path | None
     tarball: ReleaseTarball
+    newer: ReleaseTarball
 
     @classmethod
-    def of(cls, darling: Path | None, nix_tarball: Path | None) -> Self:
+    def of(cls, darling: Path | None, nix_tarball: Path | None, newer: Path | None = None) -> Self:
         """Take what is given, and make the rest."""
-        return cls(darling, read_release(nix_tarball) if nix_tarball else release_tarball("trixie"))
+        return cls(
+            darling,
+            read_release(nix_tarball) if nix_tarball else release_tarball("trixie"),
+            read_release(newer) if newer else release_tarball("sid"),
+        )
 
     @classmethod
     def from_command_line(cls, description: str | None) -> Self:
@@ -46,8 +51,15 @@ class Equipment:
         layers = [wheel_layer(root)] + ([] if self.darling else [_stand_in()])
         binds = _installation(self.darling) if self.darling else {}
         binds[TARBALL] = self.tarball.path
-        binds[OTHER_TARBALL] = release_tarball("sid").path
+        binds[OTHER_TARBALL] = self.newer.path
         return Machine.create(root, layers=layers, read_only_binds=binds)
+
+    def site(self, machine: Machine) -> Site:
+        """Write the settings file that names what is there."""
+        site = Site(machine, self.tarball)
+        if self.darling:
+            site.launcher = str(self.darling.resolve())
+        return site.configure()
 
 
 def read_release(path: Path) -> ReleaseTarball:

@@ -25,11 +25,12 @@ class Site:
 
     machine: Machine
     tarball: ReleaseTarball
+    launcher: str = "/usr/local/bin/darling"
     settings: dict[str, Any] = field(default_factory=dict)
 
     def configure(self, **settings: object) -> Self:
         """Write the settings file anew: the guest's Nix from the tarball, and ``settings``."""
-        self.settings = {"nix__tarball": TARBALL, "nix__sha256": self.tarball.sha256}
+        self.settings = {"nix__tarball": TARBALL, "nix__sha256": self.tarball.sha256, "darling": self.launcher}
         return self.set(**settings)
 
     def set(self, **settings: object) -> Self:

@@ -1,5 +1,7 @@
 """The lifecycle table: what a user does to a builder in its life, in this order, on one machine."""
 
+import pytest
+
 from integration.machine.guestnix import ReleaseTarball
 from integration.machine.tree import Tree, differences, touched
 from integration.suite.inotify import Watch
@@ -11,7 +13,8 @@ NOT_OURS = (
     "/nix/", "/var/log/", "/etc/darlingbuilder", "/etc/.pwd.lock",
     "/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-",
 )  # fmt: skip
-LAUNCHER = "/usr/local/bin/darling"
+
+pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
 
 
 def ours(tree: Tree) -> Tree:
@@ -30,7 +33,7 @@ def test_a_fresh_machine_becomes_a_builder(site: Site) -> None:
 
 def test_a_second_init_changes_nothing_and_does_not_call_the_launcher(site: Site) -> None:
     before = ours(site.machine.tree())
-    with Watch(site.file(LAUNCHER)) as watch:
+    with Watch(site.file(site.launcher)) as watch:
         completed = site.tool("init")
         calls = watch.opened()
     after = ours(site.machine.tree())
@@ -42,7 +45,7 @@ def test_a_second_init_changes_nothing_and_does_not_call_the_launcher(site: Site
 
 
 def test_the_watch_on_the_launcher_would_have_seen_a_call(site: Site) -> None:
-    with Watch(site.file(LAUNCHER)) as watch:
+    with Watch(site.file(site.launcher)) as watch:
         site.tool("shell", "true")
         assert watch.opened() > 0
 

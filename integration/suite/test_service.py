@@ -67,9 +67,9 @@ def test_the_guest_is_unprivileged_throughout(builder: Site) -> None:
 
 def test_a_failed_start_shows_the_journals_last_lines(builder: Site) -> None:
     builder.tool("stop")
-    builder.machine.run("chmod", "u-s", "/usr/local/bin/darling")
+    builder.machine.run("chmod", "u-s", builder.launcher)
     failed = builder.tool("start", check=False)
-    builder.machine.run("chmod", "u+s", "/usr/local/bin/darling")
+    builder.machine.run("chmod", "u+s", builder.launcher)
 
     assert failed.rc == 1
     assert "journalctl -u" in failed.stderr
