@@ -12,6 +12,7 @@ from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps import preflight
 from darlingbuilder.steps.converge import converge, survey
+from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
 
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
@@ -23,7 +24,14 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     plan = build(context.called, context.world)
     if arguments.dry_run:
         return _show(plan)
+    # Before the machine is looked at: seen with the wrong settings, the builder's own sshd is a stranger on the port.
+    Ownership(context.called, context.world).refuse()
     preflight.refuse(preflight.preflight(context.called.settings, context.world))
+    return make(context, plan)
+
+
+def make(context: Context, plan: Plan) -> ExitCode:
+    """Converge to ``plan`` whatever the machine lacks; as the unit's hook, all but the service itself."""
     hook = _is_hook()
     changed: list[str] = []
 
@@ -32,7 +40,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         for found in drift:
             log.info("applying", step=step, what=found.what, why=found.detail)
 
-    with lock.held(LOCK, purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
+    with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
         for step in plan.files:
             converge(step, announce=announce)
     if not hook:

@@ -12,25 +12,30 @@ from darlingbuilder.steps.plan import build
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Revert every step, the last first. Without a marker nothing is ours, and nothing is done."""
-    with lock.held(LOCK, purpose="uninstall", seconds=0):
-        if context.marker is None:
-            say(f"There is no builder in {context.called.settings.state}; nothing to do.")
-            return ExitCode.OK
-        steps = build(context.config, context.world, purge=arguments.purge).steps
-        # The service first and the marker last, and that only if all else is gone.
-        errors = withdraw(steps[1:], announce=_announce) or withdraw(steps[:1], announce=_announce)
-    LOCK.unlink(missing_ok=True)
+    with lock.held(context.world.host.real(LOCK), purpose="uninstall", seconds=0) as held:
+        errors = _withdrawn(context, purge=arguments.purge) if context.marker else []
+        held.remove()
     if errors:
         raise BuilderError(
             "\n".join(f"{error}\n  {error.hint}" for error in errors),
             hint="the rest is withdrawn; mend the above, then run «darlingbuilder uninstall» again",
         )
-    say(
-        "The builder is gone."
-        + ("" if arguments.purge else f" Its keys are kept: {context.settings.key} and the state's keys/.")
-    )
+    say(_farewell(context, purge=arguments.purge))
     return ExitCode.OK
+
+
+def _withdrawn(context: Context, *, purge: bool) -> list[BuilderError]:
+    steps = build(context.config, context.world, purge=purge).steps
+    # The service first and the marker last, and that only if all else is gone.
+    return withdraw(steps[1:], announce=_announce) or withdraw(steps[:1], announce=_announce)
 
 
 def _announce(step: str) -> None:
     log.info("withdrawing", step=step)
+
+
+def _farewell(context: Context, *, purge: bool) -> str:
+    if context.marker is None:
+        return f"There is no builder in {context.called.settings.state}; nothing to do."
+    kept = "" if purge else f" Its keys are kept: {context.settings.key} and the state's keys/."
+    return f"The builder is gone.{kept}"

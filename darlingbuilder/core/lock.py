@@ -13,8 +13,33 @@ from darlingbuilder.core.errors import LockedError
 class Lock:
     """An exclusive lock that the kernel lets go when the process ends; the file says who holds it."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = _opened(path)
+
+    def take(self) -> bool:
+        """Take the lock if nobody holds it, and say whether it is ours."""
+        while _locked(self._descriptor):
+            if self._is_in_place():
+                return True
+            # Its last holder has removed the file: whoever comes next would lock another one.
+            os.close(self._descriptor)
+            self._descriptor = _opened(self._path)
+        return False
+
+    def sign(self, purpose: str) -> None:
+        """Write into the file who holds the lock."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"darlingbuilder {purpose} (pid {os.getpid()})\n".encode(), 0)
+
+    def holder(self) -> str:
+        """Say who holds the lock."""
+        named = os.pread(self._descriptor, 200, 0).decode(errors="replace").strip()
+        return named or "another darlingbuilder"
+
+    def remove(self) -> None:
+        """Remove the file of the lock, which must be held until then: who waits for it makes another."""
+        self._path.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let the lock go. Succeeds if that was done already."""
@@ -22,30 +47,33 @@ class Lock:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
 
 @contextlib.contextmanager
 def held(path: Path, *, purpose: str, seconds: float) -> Iterator[Lock]:
     """Hold the lock at ``path``, waiting ``seconds`` for it. Raises LockedError with the holder's name."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    lock = Lock(descriptor)
+    lock = Lock(path)
     try:
-        if not wait.until(lambda: _taken(descriptor), seconds=seconds):
-            raise LockedError(f"{_holder(descriptor)} is at work", hint="wait until it has ended, then try again")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"darlingbuilder {purpose} (pid {os.getpid()})\n".encode(), 0)
+        if not wait.until(lock.take, seconds=seconds):
+            raise LockedError(f"{lock.holder()} is at work", hint="wait until it has ended, then try again")
+        lock.sign(purpose)
         yield lock
     finally:
         lock.release()
 
 
-def _taken(descriptor: int) -> bool:
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
-
-
-def _holder(descriptor: int) -> str:
-    named = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-    return named or "another darlingbuilder"

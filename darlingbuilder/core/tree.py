@@ -63,6 +63,10 @@ class Tree:
     root: Path
     links: Links = Links.FOLLOWED
 
+    def real(self, path: Path) -> Path:
+        """Give the name of ``path`` for programs and system calls, which know of no tree."""
+        return self.root / path.relative_to("/")
+
     def attributes(self, path: Path) -> Attributes | None:
         """Describe ``path`` itself, never what it links to; None if it is absent."""
         try:
@@ -151,6 +155,8 @@ class Tree:
             self.make_directory(path.parent)
             with self._parent(path) as (parent, name):
                 os.mkdir(name, 0o700, dir_fd=parent)
+        elif found.kind is not Kind.DIRECTORY:
+            self._require_directory(path)
         if found is None or owner:
             with self._directory(path) as directory:
                 if owner:
@@ -173,6 +179,17 @@ class Tree:
         with contextlib.suppress(FileNotFoundError, OSError), self._parent(path) as (parent, name):
             os.rmdir(name, dir_fd=parent)
 
+    def _require_directory(self, path: Path) -> None:
+        """Refuse what is no directory and, where links are followed, no link to one."""
+        try:
+            with self._directory(path):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            raise ForeignFileError(
+                f"{self.root / path.relative_to('/')} is no directory, and one is needed there",
+                hint="somebody else has put it there: move it away",
+            ) from None
+
     def _refuse_other(self, path: Path, parent: int, name: str) -> None:
         """Refuse to write over what is not a file."""
         try:
@@ -182,7 +199,7 @@ class Tree:
         what = {Kind.LINK: "a symbolic link", Kind.DIRECTORY: "a directory", Kind.OTHER: "a special file"}.get(kind)
         if what:
             raise ForeignFileError(
-                f"{self.root / path.relative_to('/')} is {what}, not a file of ours",
+                f"{self.real(path)} is {what}, not a file of ours",
                 hint=f"whatever manages it (NixOS, say) must do this part; or remove the {kind.value}",
             )
 

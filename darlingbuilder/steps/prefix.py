@@ -34,7 +34,7 @@ class Prefix:
             return
         self._remove()
         # Darling sets a prefix up only if the directory does not exist: never make it beforehand.
-        with self._paths.boot_log.open("ab") as log:
+        with self.world.host.real(self._paths.boot_log).open("ab") as log:
             self.world.darling.boot(log)
         self.world.darling.shutdown()
         if left := self._check_prefix():

@@ -55,7 +55,7 @@ class Store:
     def mount(self) -> None:
         """Bind <state>/nix on the guest's /nix, once; the container must be up."""
         if not self.world.darling.is_mounted(GUEST_NIX):
-            self.world.darling.mount(Paths(self.settings).nix, GUEST_NIX)
+            self.world.darling.mount(self.world.host.real(Paths(self.settings).nix), GUEST_NIX)
 
     def revert(self) -> None:
         """See Step. The mount ends with the container, the directory in the prefix with the prefix."""

@@ -68,3 +68,24 @@ def test_a_holder_that_was_killed_holds_nothing(tmp_path: Path) -> None:
 
     with lock.held(path, purpose="init", seconds=0):
         assert str(os.getpid()) in path.read_text()
+
+
+def test_a_lock_whose_file_was_removed_by_its_holder_does_not_lock_out_the_next(tmp_path: Path) -> None:
+    # given: one that waits, and so has opened the file that the holder then removes
+    path = tmp_path / "lock"
+    with lock.held(path, purpose="uninstall", seconds=0) as first:
+        waiting = lock.Lock(path)
+        assert not waiting.take()
+        first.remove()
+    # when
+    assert waiting.take()
+    # then: whoever comes now meets it
+    with pytest.raises(LockedError), lock.held(path, purpose="init", seconds=0):
+        pytest.fail("two hold one lock")
+    waiting.release()
+
+
+def test_a_removed_lock_leaves_nothing_behind(tmp_path: Path) -> None:
+    with lock.held(tmp_path / "lock", purpose="uninstall", seconds=0) as held:
+        held.remove()
+    assert list(tmp_path.iterdir()) == []
