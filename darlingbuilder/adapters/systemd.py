@@ -194,12 +194,13 @@ class SystemdBus:
         return self._method(_PATH, _MANAGER, method, signature, *arguments)
 
     def _method(self, path: bytes, interface: bytes, method: str, signature: bytes, *arguments: object) -> Any:  # noqa: ANN401 - as above
+        bus = self._connection()  # it says what to do where pystemd is missing
         from pystemd.dbusexc import DBusBaseError  # noqa: PLC0415 - see the module's first line
         from pystemd.dbuslib import apply_signature  # noqa: PLC0415 - as above
 
         packed = apply_signature(signature, list(arguments)) if signature else []
         try:
-            return self._connection().call_method(_DESTINATION, path, interface, method.encode(), packed).body
+            return bus.call_method(_DESTINATION, path, interface, method.encode(), packed).body
         except DBusBaseError as error:
             raise SystemdError(
                 f"systemd refuses {method}: {_said(error)}", hint="are you root? «darlingbuilder doctor» tells more"

@@ -38,14 +38,18 @@ class Ownership:
             return [Drift(str(self._paths.marker), "absent")]
         return _differences(recorded, self.config, frozenset()) or _stale_origins(recorded, self.config)
 
-    def apply(self) -> None:
-        """See Step. Raises ForeignFileError or ConfigError where that would take over or orphan something."""
+    def refuse(self) -> None:
+        """Raise ForeignFileError or ConfigError if these settings would take over or orphan something."""
         recorded = marker.read(self.world.host, self._paths.marker)
         if recorded is None:
             self._refuse_second_builder()
             self._refuse_foreign_prefix()
         else:
             _refuse_fixed(recorded, self.config)
+
+    def apply(self) -> None:
+        """See Step. Raises what ``refuse`` does."""
+        self.refuse()
         self.world.host.make_directory(self._paths.state, mode=0o755, owner=ROOT)
         marker.write(self.world.host, self._paths.marker, marker.of(self.config))
 
