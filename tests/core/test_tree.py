@@ -240,6 +240,23 @@ def test_in_the_guest_a_pipe_does_not_keep_us_waiting(guest: Tree) -> None:
     assert guest.read(FILE) is None
 
 
+@pytest.mark.parametrize("link", [False, True], ids=["a file", "a link to nothing"])
+def test_where_a_directory_is_needed_nothing_else_is_touched(host: Tree, *, link: bool) -> None:
+    path = host.root / "etc"
+    if link:
+        path.symlink_to("/nowhere")
+    else:
+        path.write_text("precious\n")
+    before = path.lstat()
+
+    with pytest.raises(ForeignFileError, match="etc is no directory"):
+        host.make_directory(FILE.parent, owner=ME)
+    with pytest.raises(ForeignFileError, match="etc is no directory"):
+        host.write(FILE, b"x")
+
+    assert path.lstat() == before
+
+
 def _everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
     return {
         str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")

@@ -1,0 +1,1 @@
+"""The table of bad input, in two parts."""
