@@ -54,11 +54,20 @@ def host_key(port: int, *, timeout: float) -> str | None:
 
 def end_masters(directory: Path) -> None:
     """End every connection that is kept by a control socket in ``directory``. Succeeds if there is none."""
+    _tell_masters(directory, "exit")
+
+
+def close_masters(directory: Path) -> None:
+    """Have every such connection take no further session; the sessions that it has go on, and it ends with them."""
+    _tell_masters(directory, "stop")
+
+
+def _tell_masters(directory: Path, order: str) -> None:
     sockets = sorted(directory.iterdir()) if directory.is_dir() else []
     for socket in sockets:
         with contextlib.suppress(PrerequisiteError):  # without ssh, nobody keeps a connection
             process.run(
-                "ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", "exit", "master",
+                "ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", order, "master",
                 timeout=_SECONDS_TO_EXIT,
                 check=False,
             )  # fmt: skip

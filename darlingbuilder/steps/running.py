@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from darlingbuilder.adapters import process, procfs, tcp
+from darlingbuilder.adapters import process, procfs, sshclient, tcp
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import GUEST_PROFILE, SSHD_CONFIG, Paths
+from darlingbuilder.core.paths import CONTROL_SOCKETS, GUEST_PROFILE, SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.store import Store
@@ -97,6 +97,8 @@ class Builder:
         if listener:
             # The launcher swallows SIGTERM; sshd itself is a process of the host. Its sessions go on.
             process.kill(listener.pid, signal.SIGTERM)
+        # A connection that ssh keeps would go on taking builds without sshd's door.
+        sshclient.close_masters(self.world.host.real(CONTROL_SOCKETS))
         deadline = time.monotonic() + self.settings.grace
         while (builds := self._builds()) and time.monotonic() < deadline:
             left = deadline - time.monotonic()

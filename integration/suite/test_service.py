@@ -11,6 +11,9 @@ SLOW = """
   derivation { name = "slow"; system = "x86_64-darwin"; builder = "/bin/sh"; nonce = "%s";
     args = [ "-c" "/bin/sleep 6; echo done > $out" ]; }
 """
+BUILD = ("nix-build", "--no-out-link", "--max-jobs", "0", "--expr")
+DAEMON = {"NIX_REMOTE": "daemon"}
+UNTIL_IT_SLEEPS = f"until pgrep -u {USER} -f 'sleep 6' > /dev/null; do sleep 0.1; done"
 
 
 def test_an_idle_builder_stops_in_less_than_two_seconds(builder: Site) -> None:
@@ -27,15 +30,33 @@ def test_an_idle_builder_stops_in_less_than_two_seconds(builder: Site) -> None:
 
 
 def test_a_running_build_ends_before_the_builder_stops(builder: Site) -> None:
-    build = builder.machine.popen(
-        "nix-build", "--no-out-link", "--max-jobs", "0", "--expr", SLOW % "drain", env={"NIX_REMOTE": "daemon"}
-    )
-    builder.machine.run("sh", "-c", f"until pgrep -u {USER} -f 'sleep 6' > /dev/null; do sleep 0.1; done", timeout=60)
+    build = builder.machine.popen(*BUILD, SLOW % "drain", env=DAEMON)
+    builder.machine.run("sh", "-c", UNTIL_IT_SLEEPS, timeout=60)
     builder.tool("stop")
     out, err = build.communicate(timeout=60)
 
     assert build.returncode == 0, err.decode()
     assert builder.machine.run("cat", out.decode().strip()).stdout == "done\n"
+    builder.tool("start")
+
+
+def test_a_builder_that_drains_takes_no_further_build(builder: Site) -> None:
+    first = builder.machine.popen(*BUILD, SLOW % "first", env=DAEMON)
+    builder.machine.run("sh", "-c", UNTIL_IT_SLEEPS, timeout=60)
+    stop = builder.machine.popen("darlingbuilder", "stop")
+    builder.machine.run("sh", "-c", f"until systemctl show {UNIT} | grep -q StatusText=drain; do sleep 0.05; done")
+
+    began = time.monotonic()
+    second = builder.machine.run(*BUILD, SLOW % "second", env=DAEMON, check=False)
+    took = time.monotonic() - began
+
+    assert second.rc != 0
+    assert took < 4
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err.decode()
+    assert builder.machine.run("cat", out.decode().strip()).stdout == "done\n"
+    stop.communicate(timeout=60)
+    assert stop.returncode == 0
     builder.tool("start")
 
 
