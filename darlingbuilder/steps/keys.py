@@ -59,9 +59,9 @@ class Keys:
         if not self.purge:
             return
         for path in self._private:
-            if self._is_ours(path):
-                host.remove(path)
-                host.remove(public_half(path))
+            for half in (public_half(path), path):
+                if self._is_ours(half):
+                    host.remove(half)
         host.remove_if_empty(self._paths.host_key.parent)
 
     @property
@@ -141,10 +141,11 @@ class Keys:
         return ManagedFile(self.world.host, self._paths.known_hosts, f"{ALIAS} {key.text}\n")
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether ``path`` is a key with our comment, not a link or another's key that we were told to use."""
-        found = self.world.host.attributes(path)
+        """Whether ``path`` is half a key with our comment, not a link or another's key that we were told to use."""
+        host = self.world.host
+        found = host.attributes(path)
         try:
-            key = keypair.read(self.world.host, path)
+            key = keypair.read(host, path) if path in self._private else keypair.written_public(host.read(path))
         except KeyFileError:
             return False
         return found is not None and found.kind is Kind.FILE and bool(key and key.comment.startswith(_COMMENT))

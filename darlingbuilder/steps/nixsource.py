@@ -115,8 +115,10 @@ class Source:
         _refuse_other_than_nix(Tree(self.world.host.root / "nix"), path)
         carried = (one for one in self.world.nix.closure(path) if "-nss-cacert-" in one)
         cacert = self._chosen_cacert() or next(carried, "")
-        self.world.nix.copy_into(self._root, list(filter(None, (path, cacert))), account=account)
-        self._root_links(account, {_CACERT: cacert})
+        # Nix comes last: once it is there, nobody looks for what an interrupted «init» has left out.
+        for needed in filter(None, (cacert, path)):
+            self.world.nix.copy_into(self._root, [needed], account=account)
+            self._root_links(account, {_CACERT: cacert})
 
     def _install_tarball(self, account: Account) -> None:
         file = self.world.host.root / Path(self.settings.nix.tarball).relative_to("/")

@@ -11,12 +11,13 @@ from darlingbuilder.core.errors import ConfigError, ForeignFileError
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT
+from darlingbuilder.core.tree import ROOT, Kind
 from darlingbuilder.steps.units import installed_state
 
 # What a builder that exists cannot change: its parts would be left behind under the old name.
 _FIXED = ("state", "prefix", "user")
 _OF_ONE_CALL = frozenset({"flag", "environment"})
+_MODE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Ownership:
         recorded = marker.read(self.world.host, self._paths.marker)
         if recorded is None:
             return [Drift(str(self._paths.marker), "absent")]
-        return _differences(recorded, self.config, frozenset()) or _stale_origins(recorded, self.config)
+        changed = _differences(recorded, self.config, frozenset()) or _stale_origins(recorded, self.config)
+        return [*self._check_directory(), *changed]
 
     def refuse(self) -> None:
         """Raise ForeignFileError or ConfigError if these settings would take over or orphan something."""
@@ -50,13 +52,21 @@ class Ownership:
     def apply(self) -> None:
         """See Step. Raises what ``refuse`` does."""
         self.refuse()
-        self.world.host.make_directory(self._paths.state, mode=0o755, owner=ROOT)
-        marker.write(self.world.host, self._paths.marker, marker.of(self.config))
+        self.world.host.make_directory(self._paths.state, mode=_MODE, owner=ROOT)
+        if self.check():
+            marker.write(self.world.host, self._paths.marker, marker.of(self.config))
 
     def revert(self) -> None:
         """See Step."""
         self.world.host.remove(self._paths.marker)
         self.world.host.remove_if_empty(self._paths.state)
+
+    def _check_directory(self) -> list[Drift]:
+        found = self.world.host.attributes(self._paths.state)
+        # What a link leads to is corrected as well, but not looked at.
+        if found and found.kind is Kind.DIRECTORY and (found.mode, found.owner) != (_MODE, ROOT):
+            return [Drift(str(self._paths.state), "is not root's, or not open to the service user, who must pass it")]
+        return []
 
     def _refuse_second_builder(self) -> None:
         """Refuse to take unit, alias and registration, of which a machine has one each, from another builder."""

@@ -58,4 +58,6 @@ class Store:
             self.world.darling.mount(self.world.host.real(Paths(self.settings).nix), GUEST_NIX)
 
     def revert(self) -> None:
-        """See Step. The mount ends with the container, the directory in the prefix with the prefix."""
+        """See Step. The mount ends with the container, which therefore has to be down."""
+        if self.world.darling.server() is None:
+            self.world.darling.files().remove_if_empty(GUEST_NIX)

@@ -272,6 +272,15 @@ def test_a_purge_removes_the_keys_and_their_directory(world: FakeWorld) -> None:
         assert world.host.attributes(PATHS.host_key.parent) is None
 
 
+@pytest.mark.parametrize("half", PRIVATE + PUBLIC)
+def test_a_purge_removes_the_half_that_is_left_of_a_key(world: FakeWorld, half: Path) -> None:
+    keys = Keys(Settings(), world, purge=True)
+    keys.apply()
+    world.host.remove(half)
+    keys.revert()
+    assert all(world.host.attributes(path) is None for path in PRIVATE + PUBLIC)
+
+
 @pytest.mark.parametrize("content", [keypair.generate("somebody@elsewhere"), SECRET])
 def test_a_purge_leaves_a_key_that_is_not_ours(world: FakeWorld, private: Path, content: bytes) -> None:
     world.host.write(private, content, mode=0o600)
