@@ -59,9 +59,12 @@ class Keys:
         if not self.purge:
             return
         for path in self._private:
-            for half in (public_half(path), path):
-                if self._is_ours(half):
-                    host.remove(half)
+            ours, public = self._is_ours(path), public_half(path)
+            # First, for the private half alone tells whose a damaged public one is.
+            if ours or _is_of_ours(keypair.written_public(host.read(public))):
+                host.remove(public)
+            if ours:
+                host.remove(path)
         host.remove_if_empty(self._paths.host_key.parent)
 
     @property
@@ -141,14 +144,17 @@ class Keys:
         return ManagedFile(self.world.host, self._paths.known_hosts, f"{ALIAS} {key.text}\n")
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether ``path`` is half a key with our comment, not a link or another's key that we were told to use."""
-        host = self.world.host
-        found = host.attributes(path)
+        """Whether ``path`` is a key with our comment, not a link or another's key that we were told to use."""
+        found = self.world.host.attributes(path)
         try:
-            key = keypair.read(host, path) if path in self._private else keypair.written_public(host.read(path))
+            key = keypair.read(self.world.host, path)
         except KeyFileError:
             return False
-        return found is not None and found.kind is Kind.FILE and bool(key and key.comment.startswith(_COMMENT))
+        return found is not None and found.kind is Kind.FILE and _is_of_ours(key)
+
+
+def _is_of_ours(key: PublicKey | None) -> bool:
+    return key is not None and key.comment.startswith(_COMMENT)
 
 
 def _is_line_of(key: PublicKey, content: bytes | None) -> bool:
