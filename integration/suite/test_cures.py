@@ -56,11 +56,19 @@ def stopped(do: Callable[[Site], object]) -> Callable[[Site], object]:
 
 def kill_server(site: Site) -> None:
     site.machine.run("sh", "-c", f"kill -KILL $(cat {PREFIX}/.init.pid)")
+    await_notice(site)
 
 
 def kill_sshd(site: Site) -> None:
     listening = site.machine.run("ss", "-Hltnp", "sport = :2222").stdout
     site.machine.run("kill", "-KILL", listening.partition("pid=")[2].partition(",")[0])
+    await_notice(site)
+
+
+def await_notice(site: Site) -> None:
+    """Wait until serve has seen that a part of it is gone; systemd starts it again two seconds later."""
+    seen = f"until ! systemctl show --property=SubState {UNIT} | grep -q running; do sleep 0.02; done"
+    site.machine.run("sh", "-c", seen, timeout=10)
 
 
 def leave_stale_pid(site: Site) -> None:
