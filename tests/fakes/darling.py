@@ -31,6 +31,7 @@ class FakeProgram:
     """A command in the container; it runs until somebody ends it, or it ends by itself."""
 
     pid: int
+    command: tuple[str, ...]
     code: int | None = None
 
     @property
@@ -150,7 +151,9 @@ class FakeDarling:
         if not self._up:
             return []
         running = [
-            Process(one.pid, _SERVER, "mldr", zombie=False, arguments=()) for one in self.programs if one.running
+            Process(one.pid, _SERVER, "mldr", zombie=False, arguments=one.command)
+            for one in self.programs
+            if one.running
         ]
         return [Process(_SERVER, 1, "darlingserver", zombie=False, arguments=(str(self.prefix),)), *running]
 
@@ -164,7 +167,7 @@ class FakeDarling:
     def start(self, *command: str, log: IO[bytes]) -> Running:
         """See Darling. A program with an answer ends with it at once; any other runs on."""
         self._must_be_up()
-        program = FakeProgram(_SERVER + 1 + len(self.programs))
+        program = FakeProgram(_SERVER + 1 + len(self.programs), command)
         if answer := self.answers.get(command[0]):
             program.code, output = answer(command)
             log.write(output.encode())
