@@ -85,7 +85,9 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
 
     Without ``file`` the variable DARLINGBUILDER_CONFIG names it; the default file alone may be missing.
     """
-    named = file or (Path(path) if (path := environment.get("DARLINGBUILDER_CONFIG")) else None)
+    said = file or environment.get("DARLINGBUILDER_CONFIG")
+    # The unit's hook reads it from another directory.
+    named = Path(said).absolute() if said else None
     sources = (
         Source(str(named or DEFAULT_FILE), _from_file(named or DEFAULT_FILE, needed=named is not None)),
         Source("environment", _from_environment(environment), text=True),

@@ -64,8 +64,8 @@ class Units:
         settings = self.config.settings
         body = render.unit(
             "darling-builder.service",
-            init=shlex.join([*program(), "init", *_flags(self.config)]),
-            serve=shlex.join([*program(), "serve", *_state_flag(self.config)]),
+            init=_command(*program(), "init", *_flags(self.config)),
+            serve=_command(*program(), "serve", *_state_flag(self.config)),
             nofile=settings.nofile,
             # Two boots, and as much again for filling the store of a new Nix.
             start_seconds=4 * settings.boot_timeout + 600,
@@ -89,6 +89,11 @@ def installed_state(host: Tree) -> Path | None:
     words = shlex.split(found[1]) if found else []
     named = [word.removeprefix(_STATE_FLAG) for word in words if word.startswith(_STATE_FLAG)]
     return Path(named[-1] if named else str(config.table()["state"].default)) if words else None
+
+
+def _command(*words: str) -> str:
+    """Quote a command for systemd, which expands «%» and «$» even between quotes."""
+    return shlex.join(words).replace("%", "%%").replace("$", "$$")
 
 
 def _flags(chosen: Config) -> list[str]:

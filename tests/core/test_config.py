@@ -82,6 +82,22 @@ def test_the_option_names_the_file_before_the_variable(tmp_path: Path) -> None:
     assert loaded.settings.port == 2300
 
 
+@pytest.mark.parametrize("said", ["option", "variable"])
+def test_a_relative_name_holds_in_other_directories_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    (tmp_path / "other.toml").write_text("port = 2300\n")
+    monkeypatch.chdir(tmp_path)
+    file = Path("other.toml")
+
+    loaded = config.load(
+        file=file if said == "option" else None, environment={"DARLINGBUILDER_CONFIG": str(file)}, flags={}
+    )
+
+    assert loaded.file == tmp_path / "other.toml"
+    assert loaded.origins["port"] == str(tmp_path / "other.toml")
+
+
 def test_dev_null_is_a_file_without_settings() -> None:
     loaded = config.load(file=Path("/dev/null"), environment={}, flags={})
 

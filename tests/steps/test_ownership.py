@@ -1,31 +1,30 @@
 """The marker: written first, and never over what is not ours."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from darlingbuilder.core import config, marker
+from darlingbuilder.core import marker
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import ConfigError, ForeignFileError
+from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError
 from darlingbuilder.core.paths import UNIT_FILE, Paths
-from darlingbuilder.core.tree import Kind
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import ROOT, Kind, Owner
 from darlingbuilder.steps.ownership import Ownership, pending
 from darlingbuilder.steps.units import Units, installed_state
+from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
 
 OTHER = "/srv/other~1"
+PATHS = Paths(Settings())
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> FakeWorld:
     return fake_world(tmp_path)
-
-
-def chosen(**flags: str) -> Config:
-    return config.load(
-        file=None, environment={}, flags={key.replace("__", "."): value for key, value in flags.items()}
-    )
 
 
 def marker_of(settings: Config) -> Path:
@@ -113,6 +112,86 @@ def test_revert_takes_the_marker_away_and_what_is_empty(world: FakeWorld) -> Non
         step.revert()
         assert world.host.attributes(Path(chosen().settings.state)) is None
     assert step.check() != []
+
+
+def test_everybody_can_read_it_and_enter_the_state_directory(world: FakeWorld) -> None:
+    Ownership(chosen(), world).apply()
+
+    found = {path: world.host.attributes(path) for path in (PATHS.state, PATHS.marker)}
+    assert {path: (one.mode, one.owner) for path, one in found.items() if one} == {
+        PATHS.state: (0o755, ROOT),
+        PATHS.marker: (0o644, ROOT),
+    }
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o700, ROOT), (0o777, ROOT), (0o755, Owner(4712, 4712))])
+def test_a_state_directory_that_was_closed_or_given_away_is_put_right(
+    world: FakeWorld, mode: int, owner: Owner
+) -> None:
+    # given
+    step = Ownership(chosen(), world)
+    step.apply()
+    world.host.make_directory(PATHS.state, mode=mode, owner=owner)
+    # when
+    [drift] = step.check()
+    step.apply()
+    # then
+    assert drift.what == str(PATHS.state)
+    assert step.check() == []
+
+
+def test_a_state_directory_that_is_a_link_to_another_disk_is_used(world: FakeWorld, tmp_path: Path) -> None:
+    # given
+    (tmp_path / "disk").mkdir()
+    world.host.write_link(PATHS.state, str(tmp_path / "disk"))
+    step = Ownership(chosen(), world)
+    # when
+    step.apply()
+    # then
+    assert step.check() == []
+    assert (tmp_path / "disk" / "builder.json").exists()
+
+
+def test_the_same_value_said_elsewhere_is_drift_of_its_origin(world: FakeWorld) -> None:
+    # given: as a flag it holds for one call, in a file for good
+    Ownership(chosen(), world).apply()
+    said = chosen(port="2222")
+    # when
+    [drift] = Ownership(said, world).check()
+    Ownership(said, world).apply()
+    # then
+    assert drift.detail == "have changed"
+    assert Ownership(said, world).check() == []
+
+
+@pytest.mark.parametrize("act", [Ownership.check, Ownership.apply], ids=["check", "apply"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1, 2]", b"\xff\xfe", b'{"schema": 1, "tool_version": "1"}'])
+def test_a_marker_that_is_none_is_an_error_and_stays(
+    world: FakeWorld, act: Callable[[Ownership], object], content: bytes
+) -> None:
+    world.host.write(PATHS.marker, content)
+
+    with pytest.raises(BuilderError, match="is not a marker of darlingbuilder") as caught:
+        act(Ownership(chosen(), world))
+
+    assert caught.value.hint
+    assert world.host.read(PATHS.marker) == content
+
+
+def test_a_marker_of_a_later_version_is_left_to_that_version(world: FakeWorld) -> None:
+    world.host.write(PATHS.marker, json.dumps({"schema": 99, "tool_version": "9.0", "new": True}).encode())
+
+    with pytest.raises(ForeignFileError, match=r"was written by darlingbuilder 9\.0"):
+        Ownership(chosen(), world).check()
+
+
+def test_the_end_of_the_marker_leaves_what_else_is_in_the_directory(world: FakeWorld) -> None:
+    Ownership(chosen(), world).apply()
+    world.host.write(PATHS.state / "theirs", b"x")
+
+    Ownership(chosen(), world).revert()
+
+    assert world.host.names(PATHS.state) == ["theirs"]
 
 
 def install(world: FakeWorld, state: str) -> None:

@@ -1,0 +1,94 @@
+"""The service: running, and no older than what it has read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder.core.errors import SystemdError
+from darlingbuilder.core.paths import HOST_KEY, SSHD_CONFIG, UNIT, UNIT_FILE, Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.profile import profile_of
+from darlingbuilder.steps.service import Service
+from tests.fakes.world import FakeWorld, fake_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> FakeWorld:
+    """Give a machine with a unit and the files that its service reads."""
+    world = fake_world(tmp_path).with_prefix()
+    write_unit(world)
+    for path in (SSHD_CONFIG, HOST_KEY):
+        world.darling.files().write(path, b"x")
+    world.host.make_directory(Paths(Settings()).nix)
+    select_nix(world)
+    return world
+
+
+@pytest.fixture
+def service(world: FakeWorld) -> Service:
+    return Service(Settings(), world)
+
+
+def write_unit(world: FakeWorld) -> None:
+    world.host.write(UNIT_FILE, b"[Service]\nExecStart=/bin/true\n")
+
+
+def select_nix(world: FakeWorld, version: str = "2.19.3") -> None:
+    profile_of(Settings(), world).select(f"/nix/store/{'0' * 32}-nix-{version}")
+
+
+def test_one_that_is_down_is_started(service: Service, world: FakeWorld) -> None:
+    assert [drift.detail for drift in service.check()] == ["is inactive (dead)"]
+
+    service.apply()
+
+    assert service.check() == []
+    assert world.systemd.unit(UNIT).activity.value == "active"
+
+
+def test_one_that_has_failed_is_started_again(service: Service, world: FakeWorld) -> None:
+    service.apply()
+    world.systemd.kill(UNIT)
+
+    assert [drift.detail for drift in service.check()] == ["is failed (failed)"]
+    service.apply()
+    assert service.check() == []
+
+
+@pytest.mark.parametrize(
+    ("touch", "path"),
+    [
+        (write_unit, UNIT_FILE),
+        (lambda world: world.darling.files().write(SSHD_CONFIG, b"y"), SSHD_CONFIG),
+        (lambda world: world.darling.files().write(HOST_KEY, b"y"), HOST_KEY),
+        (lambda world: select_nix(world, "2.20.3"), "/nix/var/nix/profiles/default"),
+    ],
+    ids=["unit", "sshd_config", "host key", "Nix"],
+)
+def test_one_that_is_older_than_what_it_reads_is_started_anew(
+    service: Service, world: FakeWorld, touch: Callable[[FakeWorld], None], path: object
+) -> None:
+    # given
+    service.apply()
+    before = world.systemd.unit(UNIT).main_pid
+    touch(world)
+    # then
+    assert [drift.detail for drift in service.check()] == [f"runs with an older {path}"]
+    service.apply()
+    assert service.check() == []
+    assert world.systemd.unit(UNIT).main_pid != before
+
+
+def test_one_that_does_not_start_is_an_error(service: Service, world: FakeWorld) -> None:
+    world.systemd.broken.add(UNIT)
+    with pytest.raises(SystemdError, match="failed"):
+        service.apply()
+    assert service.check() != []
+
+
+def test_revert_stops_it_and_can_be_repeated(service: Service, world: FakeWorld) -> None:
+    service.apply()
+    for _ in range(2):
+        service.revert()
+        assert world.systemd.unit(UNIT).activity.value == "inactive"

@@ -1,0 +1,188 @@
+"""The unit: one file, read by systemd, enabled."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder import cli
+from darlingbuilder.core import config
+from darlingbuilder.core.config import Config
+from darlingbuilder.core.errors import ForeignFileError, SystemdError
+from darlingbuilder.core.paths import UNIT, UNIT_FILE
+from darlingbuilder.steps.units import Units, installed_state, program
+from tests.fakes.furnished import chosen
+from tests.fakes.world import FakeWorld, fake_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> FakeWorld:
+    return fake_world(tmp_path)
+
+
+@pytest.fixture
+def units(world: FakeWorld) -> Units:
+    return Units(chosen(), world)
+
+
+def value(world: FakeWorld, key: str) -> str:
+    lines = (world.host.read(UNIT_FILE) or b"").decode().splitlines()
+    [found] = [line.partition("=")[2] for line in lines if line.startswith(f"{key}=")]
+    return found
+
+
+def details(units: Units) -> list[str]:
+    return [drift.detail for drift in units.check()]
+
+
+def test_it_is_written_read_and_enabled(units: Units, world: FakeWorld) -> None:
+    units.apply()
+
+    state = world.systemd.unit(UNIT)
+    assert units.check() == []
+    assert (state.load, state.file_state, state.needs_reload) == ("loaded", "enabled", False)
+
+
+def test_it_runs_this_very_program_by_its_full_path(units: Units, world: FakeWorld) -> None:
+    units.apply()
+
+    assert Path(program()[0]).is_absolute()
+    assert shlex.split(value(world, "ExecStartPre").removeprefix("+"))[:-2] == [*program(), "init"]
+    assert shlex.split(value(world, "ExecStart")) == [*program(), "serve"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"port": "2022", "supported_features": "big-parallel,kvm"},
+        {"state": "/srv/builder", "key": "/etc/nix/other-key"},
+        {"register": "false", "nix__version": "2.19.3", "min_free": "1G", "max_free": "2G"},
+    ],
+    ids=",".join,
+)
+def test_the_hook_converges_to_the_settings_of_the_call_that_wrote_it(
+    world: FakeWorld, flags: dict[str, str]
+) -> None:
+    # given
+    wanted = chosen(**flags)
+    Units(wanted, world).apply()
+    # when: what systemd would start is parsed as the command line does
+    words = shlex.split(value(world, "ExecStartPre").removeprefix("+"))[len(program()) :]
+    parsed = vars(cli.parser().parse_args(words))
+    said = {key: parsed[one.variable] for key, one in config.table().items() if parsed[one.variable] is not None}
+    # then
+    loaded = config.load(file=parsed["config"], environment={}, flags=said)
+    assert loaded.settings == wanted.settings
+    assert loaded.file == wanted.file
+
+
+def test_what_systemd_would_expand_is_kept_from_it(world: FakeWorld, tmp_path: Path) -> None:
+    file = tmp_path / "100% $HOME.toml"
+    file.touch()
+
+    Units(config.load(file=file, environment={}, flags={}), world).apply()
+
+    assert value(world, "ExecStartPre").endswith("/100%% $$HOME.toml'")
+
+
+def test_the_service_is_told_where_its_state_is(world: FakeWorld) -> None:
+    Units(chosen(state="/srv/builder"), world).apply()
+
+    assert shlex.split(value(world, "ExecStart"))[-1] == "--state=/srv/builder"
+    assert installed_state(world.host) == Path("/srv/builder")
+
+
+def test_the_state_of_an_ordinary_builder_is_the_default_one(units: Units, world: FakeWorld) -> None:
+    assert installed_state(world.host) is None
+    units.apply()
+    assert installed_state(world.host) == Path("/var/lib/darling-builder")
+
+
+@pytest.mark.parametrize("content", [b"", b"# managed by darlingbuilder\n", b"[Service]\nExecStart=/bin/true\n"])
+def test_a_unit_that_says_nothing_of_a_state_has_none(world: FakeWorld, content: bytes) -> None:
+    world.host.write(UNIT_FILE, content)
+    assert installed_state(world.host) is None
+
+
+def test_limits_and_times_are_those_of_the_settings(world: FakeWorld) -> None:
+    Units(chosen(nofile="512", boot_timeout="10", grace="100"), world).apply()
+
+    assert value(world, "LimitNOFILE").split(":")[0] == "512"
+    assert int(value(world, "TimeoutStartSec")) > 2 * 2 * 10
+    assert int(value(world, "TimeoutStopSec")) > 100
+
+
+def edited(world: FakeWorld) -> None:
+    world.host.write(UNIT_FILE, (world.host.read(UNIT_FILE) or b"") + b"# edited\n")
+
+
+def masked(world: FakeWorld) -> None:
+    world.host.remove(UNIT_FILE)
+    world.host.write_link(UNIT_FILE, "/dev/null")
+
+
+def unread(world: FakeWorld) -> None:
+    content = world.host.read(UNIT_FILE) or b""
+    world.host.write(UNIT_FILE, b"[Service]\n")
+    world.systemd.reload()
+    world.host.write(UNIT_FILE, content)
+
+
+@pytest.mark.parametrize(
+    ("harm", "detail"),
+    [
+        (edited, "differs"),
+        (masked, "is masked"),
+        (unread, "systemd has not read the unit file as it is now"),
+        (lambda world: world.systemd.disable(UNIT), "is disabled"),
+        (lambda world: world.host.remove(UNIT_FILE), "absent"),
+    ],
+    ids=["edited", "masked", "unread", "disabled", "gone"],
+)
+def test_harm_is_named_and_healed(units: Units, world: FakeWorld, harm: object, detail: str) -> None:
+    units.apply()
+    assert callable(harm)
+    harm(world)
+
+    assert details(units) == [detail]
+    units.apply()
+    assert units.check() == []
+
+
+def test_a_foreign_unit_of_that_name_stays(units: Units, world: FakeWorld) -> None:
+    world.host.write(UNIT_FILE, b"[Service]\nExecStart=/bin/true\n")
+
+    with pytest.raises(ForeignFileError, match="was not written by darlingbuilder"):
+        units.apply()
+    units.revert()
+
+    assert world.host.read(UNIT_FILE) == b"[Service]\nExecStart=/bin/true\n"
+
+
+def test_without_a_bus_nobody_can_say_whether_it_is_enabled(units: Units, world: FakeWorld) -> None:
+    units.apply()
+    world.systemd.reachable = False
+    with pytest.raises(SystemdError, match="does not answer"):
+        units.check()
+
+
+def test_revert_takes_the_unit_from_systemd_too(units: Units, world: FakeWorld) -> None:
+    units.apply()
+    world.systemd.start(UNIT)
+    world.systemd.kill(UNIT)
+
+    for _ in range(2):
+        units.revert()
+
+    assert world.systemd.unit(UNIT).load == "not-found"
+    assert world.systemd.unit(UNIT).activity.value == "inactive"
+
+
+def same_words(first: Config, second: Config, world: FakeWorld) -> bool:
+    Units(first, world).apply()
+    return Units(second, world).check() == []
+
+
+def test_a_default_that_is_said_by_nobody_is_not_repeated(world: FakeWorld) -> None:
+    assert not same_words(chosen(), chosen(port="2222"), world)
+    assert "--port=2222" not in value(world, "ExecStartPre")
