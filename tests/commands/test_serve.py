@@ -1,0 +1,198 @@
+"""``serve``, with a real process as its sshd, a real socket for what systemd is told, and real signals."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder.commands import serve
+from darlingbuilder.commands.context import Context
+from darlingbuilder.core import marker
+from darlingbuilder.core.errors import BuilderError, DarlingError, ExitCode
+from darlingbuilder.core.paths import Paths
+from tests.fakes.live import SSHD
+from tests.steps.running_builder import Site, site
+
+pytest.importorskip("pystemd", reason="what systemd is told goes through it")
+# A signal may come between the making of a socket and the statement that would close it.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+
+
+@dataclass
+class Systemd:
+    """Hears what the service tells, and may answer. ``on_hearing`` is called with each message."""
+
+    heard: list[str] = field(default_factory=list)
+    on_hearing: Callable[[str], None] = lambda _message: None
+
+    def listen(self, opened: socket.socket) -> None:
+        """Hear until the socket is closed."""
+        with suppress(OSError):
+            while message := opened.recv(4096).decode():
+                self.heard.append(message)
+                self.on_hearing(message)
+
+
+@pytest.fixture
+def ours() -> Iterator[Site]:
+    """Give a builder that is down."""
+    with site(boot_timeout="10", grace="5") as made:
+        yield made
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+    """Stand for systemd, which feeds on the watchdog every 0.2 s; signals are handled as before afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heard = Systemd()
+    name = f"@darlingbuilder-test-{os.getpid()}-{id(heard)}"
+    monkeypatch.setenv("NOTIFY_SOCKET", name)
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as opened:
+        opened.bind(name.replace("@", "\0", 1))
+        thread = threading.Thread(target=heard.listen, args=(opened,))
+        thread.start()
+        yield heard
+        opened.shutdown(socket.SHUT_RD)
+        thread.join(10)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def run(ours: Site, *, made: bool = True) -> ExitCode:
+    recorded = marker.read(ours.world.host, Paths(ours.settings).marker) if made else None
+    return serve.run(Context(ours.config, recorded, ours.world), Namespace())
+
+
+def stop(number: signal.Signals = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), number)
+
+
+def told(systemd: Systemd) -> list[str]:
+    """Give what was told, in its order, each state once."""
+    lines = [line for message in systemd.heard for line in message.splitlines()]
+    return list(dict.fromkeys(lines))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_told_to_stop(ours: Site, systemd: Systemd, number: signal.Signals) -> None:
+    # given
+    answered = []
+
+    def hearing(message: str) -> None:
+        if "READY=1" in message:
+            answered.append(ours.greets())
+        if systemd.heard.count("WATCHDOG=1") == 2 and len(answered) == 1:
+            answered.append(ours.greets())
+            stop(number)
+
+    systemd.on_hearing = hearing
+    # when
+    assert run(ours) is ExitCode.OK
+    # then
+    assert answered == [True, True]
+    assert told(systemd) == [
+        "STATUS=booting the container",
+        "STATUS=starting sshd",
+        "READY=1",
+        f"STATUS=serving on 127.0.0.1:{ours.port}",
+        "WATCHDOG=1",
+        "STOPPING=1",
+        "STATUS=shutting the container down",
+    ]
+    assert ours.world.darling.processes() == []
+    assert ours.darling.files().read(Path("/.init.pid")) is None
+
+
+def test_without_builds_it_stops_at_once(ours: Site, systemd: Systemd) -> None:
+    stopped = []
+
+    def hearing(message: str) -> None:
+        if "READY=1" in message:
+            stopped.append(time.monotonic())
+            stop()
+
+    systemd.on_hearing = hearing
+    run(ours)
+    assert time.monotonic() - stopped[0] < 2
+
+
+def test_builds_may_end_and_a_second_signal_does_not_cut_them_off(ours: Site, systemd: Systemd) -> None:
+    # given
+    def hearing(message: str) -> None:
+        if "READY=1" in message:
+            with Path(os.devnull).open("wb") as log:
+                ours.darling.start("nix-daemon", "--stdio", log=log)
+            stop()
+        if "STATUS=draining" in message:
+            stop()
+            threading.Timer(0.3, lambda: setattr(ours.darling.programs[0], "code", 0)).start()
+
+    systemd.on_hearing = hearing
+    # when
+    assert run(ours) is ExitCode.OK
+    # then: it ended by itself
+    assert ours.darling.programs[0].poll() == 0
+
+
+def test_a_builder_that_dies_is_an_error_and_leaves_nothing_running(ours: Site, systemd: Systemd) -> None:
+    systemd.on_hearing = lambda message: ours.darling.kill_sshd() if message == "WATCHDOG=1" else None
+
+    with pytest.raises(DarlingError, match="sshd has ended") as caught:
+        run(ours)
+
+    assert caught.value.exit_code == ExitCode.FAILED
+    assert ours.world.darling.processes() == []
+
+
+@pytest.mark.parametrize("harm", ["sshd", "launcher"])
+def test_one_that_does_not_boot_is_an_error_and_leaves_nothing_running(
+    ours: Site, systemd: Systemd, harm: str
+) -> None:
+    if harm == "sshd":
+        ours.darling.answers[SSHD] = lambda _command: (255, "")
+    else:
+        ours.darling.installed = False
+
+    with pytest.raises(BuilderError, match=r"ended as soon|no launcher"):
+        run(ours)
+
+    assert "READY=1" not in told(systemd)
+    assert ours.world.darling.processes() == []
+
+
+def test_a_signal_during_the_boot_stops_it(ours: Site, systemd: Systemd) -> None:
+    systemd.on_hearing = lambda message: stop() if "starting sshd" in message else None
+    ours.darling.mute.touch()
+
+    assert run(ours) is ExitCode.OK
+
+    assert "READY=1" not in told(systemd)
+    assert ours.world.darling.processes() == []
+
+
+def test_without_a_builder_nothing_is_booted(ours: Site, systemd: Systemd) -> None:
+    before = ours.darling.boots
+    with pytest.raises(BuilderError, match="there is no builder"):
+        run(ours, made=False)
+    assert ours.darling.boots == before
+    assert told(systemd) == []
+
+
+@pytest.mark.parametrize("usec", ["", "soon"])
+def test_where_systemd_names_no_watchdog_it_still_looks_after_its_sshd(
+    ours: Site, systemd: Systemd, monkeypatch: pytest.MonkeyPatch, usec: str
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", usec)
+    systemd.on_hearing = lambda message: ours.darling.kill_sshd() if message == "WATCHDOG=1" else None
+    with pytest.raises(DarlingError, match="sshd has ended"):
+        run(ours)
