@@ -1,0 +1,208 @@
+"""The program as users start it: a process of its own, with signals, pipes, missing libraries and exit codes."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess  # the program itself is tested here, with pipes that adapters.process does not make
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder import __version__, cli
+from darlingbuilder.core import config
+from darlingbuilder.core.errors import (
+    BuilderError,
+    ConfigError,
+    ExitCode,
+    PrerequisiteError,
+    UsageError,
+)
+
+# Everything that the program is made with, but for msgspec, which the declaration of the settings needs.
+LIBRARIES = ("cryptography", "jinja2", "plumbum", "pystemd", "structlog")
+_START = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ImportError(f"{{name}}: not installed")
+
+sys.meta_path.insert(0, Missing())
+from darlingbuilder.cli import main
+{before}
+sys.exit(main())
+"""
+# An ordinary user may not see where the interpreter and its libraries lie; so they are loaded first.
+_NOBODY = """
+import os
+from darlingbuilder import cli
+cli.parser().format_help()
+os.geteuid() or os.seteuid(65534)
+"""
+
+
+def start(
+    *words: str,
+    missing: Sequence[str] = (),
+    before: str = "",
+    stdout: int = subprocess.PIPE,
+    variables: dict[str, str] | None = None,
+) -> subprocess.Popen[str]:  # noqa: TID251 - see the import
+    """Start the program without the libraries ``missing``, as it is at the end of the statement ``before``."""
+    code = _START.format(missing=frozenset(missing), before=before)
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("DARLINGBUILDER_")}
+    return subprocess.Popen(  # noqa: TID251 - see the import
+        [sys.executable, "-c", code, *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**ours, "DARLINGBUILDER_CONFIG": os.devnull, **(variables or {})},
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+
+
+def run(*words: str, missing: Sequence[str] = (), before: str = "") -> tuple[int, str, str]:
+    """Run the program to its end; give its status and what it printed."""
+    with start(*words, missing=missing, before=before) as started:
+        out, err = started.communicate(timeout=60)
+    return started.returncode, out, err
+
+
+def classes(top: type[BuilderError]) -> list[type[BuilderError]]:
+    return [top, *(below for one in top.__subclasses__() for below in classes(one))]
+
+
+def test_each_class_of_errors_has_its_exit_code() -> None:
+    own = {UsageError: ExitCode.USAGE, ConfigError: ExitCode.CONFIG, PrerequisiteError: ExitCode.PREREQUISITE}
+    found = {one: one.exit_code for one in classes(BuilderError) if one.__module__ == BuilderError.__module__}
+    assert found == {one: own.get(one, ExitCode.FAILED) for one in found}
+    assert len(found) > len(own)
+
+
+def test_the_codes_are_those_that_the_manual_names() -> None:
+    assert {code.name: code.value for code in ExitCode} == {
+        "OK": 0, "FAILED": 1, "USAGE": 2, "DRIFT": 3, "CONFIG": 4, "PREREQUISITE": 5, "INTERRUPTED": 130
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [["--help"], ["init", "--help"]], ids=" ".join)
+def test_help_needs_no_library(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    expected = capsys.readouterr().out
+
+    assert run(*words, missing=LIBRARIES) == (0, expected, "")
+
+
+def test_the_version_needs_no_library() -> None:
+    assert run("--version", missing=LIBRARIES) == (0, f"darlingbuilder {__version__}\n", "")
+
+
+def test_settings_and_manual_need_no_systemd() -> None:
+    code, out, err = run("config", "show", "--json", missing=["pystemd"])
+    assert (code, err) == (0, "")
+    assert json.loads(out).keys() == config.table().keys()
+
+    code, out, err = run("man", missing=["pystemd"])
+    assert (code, err) == (0, "")
+    assert out.startswith('.\\"')
+
+
+def test_it_is_a_module_that_can_be_run() -> None:
+    ended = subprocess.run(  # noqa: TID251 - see the import
+        [sys.executable, "-m", "darlingbuilder", "--version"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == f"darlingbuilder {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["start", "--now"], ExitCode.USAGE, "--now"),
+        (["config", "show", "--port", "80"], ExitCode.CONFIG, "port"),
+        (["config", "show", "--config", "/nowhere.toml"], ExitCode.CONFIG, "/nowhere.toml: no such file"),
+        (["config", "show", "--config", "/"], ExitCode.CONFIG, "Is a directory"),
+        (["config", "show", "--nix-version", "0.1"], ExitCode.CONFIG, "0.1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_error_is_two_lines_on_stderr_and_a_code(words: list[str], code: ExitCode, says: str) -> None:
+    ended, out, err = run(*words)
+
+    message, hint = err.splitlines()
+    assert (ended, out) == (code, "")
+    assert message.startswith("darlingbuilder: ")
+    assert says in message
+    assert hint.startswith("  ")
+
+
+def test_an_unknown_variable_is_a_wrong_setting() -> None:
+    with start("config", "show", variables={"DARLINGBUILDER_PROT": "2222"}) as started:
+        _, err = started.communicate(timeout=60)
+
+    assert started.returncode == ExitCode.CONFIG
+    assert "did you mean 'DARLINGBUILDER_PORT'?" in err
+
+
+@pytest.mark.parametrize("verb", ["init", "status", "uninstall"])
+def test_what_is_roots_to_do_an_ordinary_user_is_told_so(verb: str) -> None:
+    code, out, err = run(verb, before=_NOBODY)
+
+    assert (code, out) == (ExitCode.PREREQUISITE, "")
+    assert err == f"darlingbuilder: {verb} needs root\n  sudo darlingbuilder {verb}\n"
+
+
+def test_a_wrong_setting_is_told_before_that() -> None:
+    assert run("init", "--port", "80", before=_NOBODY)[0] == ExitCode.CONFIG
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="these verbs are root's")
+@pytest.mark.parametrize(
+    ("verb", "code", "says"),
+    [
+        ("start", ExitCode.FAILED, "there is no builder in"),
+        ("serve", ExitCode.FAILED, "there is no builder in"),
+        ("status", ExitCode.DRIFT, "holds no builder"),
+    ],
+)
+def test_without_a_builder_a_verb_says_so(verb: str, code: ExitCode, says: str) -> None:
+    # given: a name that is short enough for a prefix below it
+    with tempfile.TemporaryDirectory() as directory:
+        ended, out, err = run(verb, f"--state={directory}/none")
+        left = list(Path(directory).iterdir())
+    # then
+    assert (ended, left) == (code, [])
+    assert says in out + err
+
+
+@pytest.mark.parametrize("words", [["config", "show"], ["man"], ["--help"], ["init", "--help"]], ids=" ".join)
+def test_a_reader_that_has_gone_is_no_error(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start(*words, stdout=writing) as started:
+        os.close(writing)
+        _, err = started.communicate(timeout=60)
+
+    assert (started.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_its_code_and_what_to_do(number: signal.Signals) -> None:
+    # given: one that waits for a slow reader
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    with start("man", stdout=writing) as started, os.fdopen(reading) as slow:
+        os.close(writing)
+        slow.read(1)
+        # when
+        started.send_signal(number)
+        slow.read()
+        _, err = started.communicate(timeout=60)
+    # then
+    assert started.returncode == ExitCode.INTERRUPTED
+    assert err == "darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init\n"
