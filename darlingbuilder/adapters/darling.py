@@ -18,6 +18,7 @@ from darlingbuilder.core.tree import Links, Tree
 
 _SERVER = "darlingserver"
 _PID_FILE = Path("/.init.pid")
+_LONGEST_PID = 10
 # A dead server is reaped after a second or more, and until then the next call fails (FACTS).
 _SECONDS_TO_DIE = 10
 _ATTEMPTS = 2
@@ -88,7 +89,7 @@ class Launcher:
         """
         content = Tree(self.prefix, Links.REFUSED).read(_PID_FILE)
         digits = (content or b"").strip()
-        found = procfs.process(int(digits)) if digits.isdigit() else None
+        found = procfs.process(int(digits)) if digits.isdigit() and len(digits) <= _LONGEST_PID else None
         if found is None or found.zombie or found.name != _SERVER or str(self.prefix) not in found.arguments:
             return None
         return found.pid if procfs.is_at_home(found.pid) else None

@@ -56,4 +56,5 @@ def _line(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
 
 def _shown(value: object) -> str:
     text = str(value)
-    return repr(text) if " " in text or not text else text
+    # Some of it comes from the guest: nothing of that may look like a line of ours.
+    return text if text and text.isprintable() and " " not in text else repr(text)
