@@ -55,9 +55,8 @@ int close_range(unsigned int first, unsigned int last, int flags)
 
 static int is_link_in_store(const char *path)
 {
-	static const char store[] = "/nix/store/";
 	struct stat status;
-	return strncmp(path, store, sizeof store - 1) == 0 && lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+	return strstr(path, "/nix/store/") && lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
 /* Darling's lchflags() fails on a symlink with EINVAL. Nix calls it on each file that it registers, and next
