@@ -82,10 +82,6 @@ def test_a_mended_stand_in_has_none_of_the_three(mended_login: Login) -> None:
     assert transferred(mended_login) == (True, True)
 
 
-def test_an_output_with_a_symlink_cannot_be_registered() -> None:
-    pytest.skip("no program of the guest calls lchflags: integration/standin and integration/stock have a Nix for it")
-
-
 def test_ten_megabytes_go_there_and_back(login: Login) -> None:
     blob = os.urandom(TEN_MEGABYTES)
     assert login.ssh("cat > /private/tmp/blob", stdin=blob).rc == 0
