@@ -20,6 +20,8 @@ CORRECTIONS = {
 DEFECTS = ("getsockopt", "proc_pidinfo", "lchflags")
 EVERY = set(DEFECTS)
 SHIM = "/private/etc/darlingbuilder/compat.dylib"
+# File types of Mach-O.
+DYLIB, BUNDLE = b"\6\0\0\0", b"\x08\0\0\0"
 LIBRARIES, LIST = "DYLD_INSERT_LIBRARIES", "DARLINGBUILDER_COMPAT"
 
 
@@ -91,6 +93,25 @@ def test_a_dylib_for_another_processor_cures_nothing(guest: Prefix) -> None:
 def test_a_dylib_that_is_cut_off_cures_nothing(guest: Prefix, part: float) -> None:
     whole = shim(*CORRECTIONS)
     assert defects(guest, *with_shim(guest, whole[: int(len(whole) * part)])) == EVERY
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [(b"__interpose\0", b"__interposed"), (b"__DATA\0", b"__NATA\0"), (DYLIB, BUNDLE)],
+    ids=["another-section", "another-segment", "a-bundle"],
+)
+def test_tuples_where_dyld_does_not_look_cure_nothing(guest: Prefix, there: bytes, instead: bytes) -> None:
+    whole = shim(*CORRECTIONS)
+    assert there in whole
+    # Of the words with the value of a file type the first is it; names are changed wherever they stand.
+    other = whole.replace(there, instead, 1 if instead == BUNDLE else -1)
+    assert defects(guest, *with_shim(guest, other)) == EVERY
+
+
+@pytest.mark.parametrize("symbol", [b"_getsockopX\0", b"_Getsockopt\0"])
+def test_a_symbol_of_nearly_that_name_cures_nothing(guest: Prefix, symbol: bytes) -> None:
+    other = shim(*CORRECTIONS).replace(b"_getsockopt\0", symbol)
+    assert defects(guest, *with_shim(guest, other)) == {"getsockopt"}
 
 
 def test_a_library_of_linux_cures_nothing(guest: Prefix) -> None:
