@@ -1,6 +1,7 @@
 """The suite's own means, tested without a Darling: the programs build, and what is portable is right on Linux."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from .compiler import PROGRAMS, darwin_programs, native_program
 from .guest import WHOLE
 from .test_corrections import POLLS
 from .test_environment import VISIBLE, WAYS
-from .test_signals import LETHAL, NATURAL, NUMBERS, PIPELINE, RESET, TRAPS
+from .test_signals import BASH_DIES, FATAL_TO_BASH, LETHAL, NATURAL, NUMBERS, PIPELINE, PROGRAM_DIES, RESET, TRAPS
 from .test_sshd import config_for
 from .test_untouched import EVERYDAY
 
@@ -152,6 +153,19 @@ def test_the_untouched_calls_come_to_an_end(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", TRAPS)
 def test_any_bash_traps_so(run: Run, script: str) -> None:
     assert run("bash", "-c", script) == TRAPS[script]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_any_bash_sees_128_and_the_number(run: Run, tmp_path: Path, name: str) -> None:
+    native_program("signals", tmp_path)
+    printed = run("env", f"PROGRAMS={tmp_path}", "bash", "-c", PROGRAM_DIES.format(name))
+    assert printed == f"begin\n{128 + signal.Signals[f'SIG{name}']}\nend\n"
+
+
+@pytest.mark.parametrize("name", FATAL_TO_BASH)
+def test_any_bash_sees_another_die(run: Run, name: str) -> None:
+    printed = run("bash", "-c", BASH_DIES.format(name))
+    assert printed == f"begin\n{128 + signal.Signals[f'SIG{name}']}\nend\n"
 
 
 def test_any_bash_outlives_a_broken_pipe(run: Run) -> None:

@@ -12,6 +12,10 @@ NUMBERS = {
     "TERM": 15, "XCPU": 24, "USR1": 30, "USR2": 31,
 }  # fmt: skip
 NATURAL = ("ILL", "ABRT", "FPE", "BUS", "SEGV", "PIPE", "ALRM")
+# Every bash ignores SIGQUIT, and does not hand that on.
+FATAL_TO_BASH = tuple(name for name in NUMBERS if name != "QUIT")
+PROGRAM_DIES = 'echo begin; "$PROGRAMS/signals" die kill {0}; echo $?; echo end'
+BASH_DIES = "echo begin; bash -c 'kill -s {0} $$'; echo $?; echo end"
 LETHAL = "child: {0}\nsibling: alive\ngroup: exit 0\n"
 
 each_signal = pytest.mark.parametrize("name", NUMBERS)
@@ -51,13 +55,22 @@ def test_sigkill_is_what_it_was(guest: Guest, preload: Preload) -> None:
 
 @each_signal
 def test_bash_sees_128_and_the_number(guest: Guest, name: str) -> None:
-    outcome = guest.run(f"echo begin; bash -c 'kill -s {name} $$'; echo $?; echo end", WHOLE)
+    outcome = guest.run(PROGRAM_DIES.format(name), WHOLE)
     assert outcome.text == f"begin\n{128 + NUMBERS[name]}\nend\n", outcome
 
 
-@each_signal
-def test_bash_dies_with_its_child_on_a_stock_darling(plain_guest: Guest, name: str, defect: Defect) -> None:
-    outcome = plain_guest.run(f"echo begin; bash -c 'kill -s {name} $$'; echo $?; echo end")
+@pytest.mark.parametrize("name", FATAL_TO_BASH)
+def test_bash_sees_another_die(guest: Guest, name: str) -> None:
+    outcome = guest.run(BASH_DIES.format(name), WHOLE)
+    assert outcome.text == f"begin\n{128 + NUMBERS[name]}\nend\n", outcome
+
+
+@pytest.mark.parametrize("name", FATAL_TO_BASH)
+@pytest.mark.parametrize("script", [PROGRAM_DIES, BASH_DIES], ids=["a program", "a bash"])
+def test_bash_dies_with_its_child_on_a_stock_darling(
+    plain_guest: Guest, script: str, name: str, defect: Defect
+) -> None:
+    outcome = plain_guest.run(script.format(name))
     defect(outcome.text, stated="begin\n", mended=f"begin\n{128 + NUMBERS[name]}\nend\n")
 
 
