@@ -55,6 +55,16 @@ ACCOUNT_FILES = ("group", "group-", "gshadow", "gshadow-", "passwd", "passwd-", 
 
 WORLD_WRITABLE = 0o1777
 
+# What every guest process is preloaded with, and the sources of each; the last one has the defects that a mended
+# Darling does not have.
+DEFECTS = "usr/lib/libdefects.so"
+LIBRARIES = {
+    "usr/lib/libsystem.so": ("libsystem.c",),
+    "usr/lib/libdyld.so": ("dyld.c", "macho.c"),
+    DEFECTS: ("defects.c",),
+}
+PRELOAD = "private/etc/ld.so.preload"
+
 
 def guest_root() -> Path:
     """Return the guest's lower layer; the first call takes about half a minute."""
@@ -117,5 +127,11 @@ def _add_own_programs(guest: Path) -> None:
     shutil.copytree(FILES, guest, symlinks=True, dirs_exist_ok=True)
     # static: as pid 1 and as supervisor of commands it must not have what libsystem.so gives to everyone
     compile_program(guest / "sbin/launchd", "launchd.c", flags=("-static",))
-    library = compile_program(guest / "usr/lib/libsystem.so", "libsystem.c", flags=("-shared", "-fPIC"))
-    (guest / "private/etc/ld.so.preload").write_text(f"/{library.relative_to(guest)}\n")
+    for library, sources in LIBRARIES.items():
+        compile_program(guest / library, *sources, flags=("-shared", "-fPIC"))
+    (guest / PRELOAD).write_text(preload(*LIBRARIES))
+
+
+def preload(*libraries: str) -> str:
+    """Write the guest's list of the libraries that are loaded into every process of it."""
+    return "".join(f"/{library}\n" for library in libraries)

@@ -26,14 +26,19 @@ class Equipment:
     darling: Path | None
     tarball: ReleaseTarball
     newer: ReleaseTarball
+    # A stand-in without the defects that the compat shim corrects.
+    mended: bool = True
 
     @classmethod
-    def of(cls, darling: Path | None, nix_tarball: Path | None, newer: Path | None = None) -> Self:
+    def of(
+        cls, darling: Path | None, nix_tarball: Path | None, newer: Path | None = None, *, mended: bool = True
+    ) -> Self:
         """Take what is given, and make the rest."""
         return cls(
             darling,
             read_release(nix_tarball) if nix_tarball else release_tarball("trixie"),
             read_release(newer) if newer else release_tarball("sid"),
+            mended,
         )
 
     @classmethod
@@ -48,7 +53,7 @@ class Equipment:
     def machine(self, host: Suite) -> Machine:
         """Make a machine with the Debian ``host``, switched off."""
         root = debian_root(host)
-        layers = [wheel_layer(root)] + ([] if self.darling else [_stand_in()])
+        layers = [wheel_layer(root)] + ([] if self.darling else [_stand_in(mended=self.mended)])
         binds = _installation(self.darling) if self.darling else {}
         binds[TARBALL] = self.tarball.path
         binds[OTHER_TARBALL] = self.newer.path
@@ -73,13 +78,14 @@ def read_release(path: Path) -> ReleaseTarball:
     return ReleaseTarball(path, hashlib.sha256(path.read_bytes()).hexdigest(), version, paths["nix"], paths["cacert"])
 
 
-def _stand_in() -> Path:
+def _stand_in(*, mended: bool) -> Path:
     lower = guest_root()
-    return cached("standin", digest(lower.name, source_text()), lambda directory: _install(directory, lower))
+    key = digest(lower.name, source_text(), "mended" if mended else "stock")
+    return cached("standin", key, lambda directory: _install(directory, lower, mended=mended))
 
 
-def _install(directory: Path, lower: Path) -> None:
-    install(directory, lower)
+def _install(directory: Path, lower: Path, *, mended: bool) -> None:
+    install(directory, lower, mended=mended)
 
 
 def _installation(launcher: Path) -> dict[str, Path]:
