@@ -24,8 +24,8 @@ CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
 ListenAddress ::1
-HostKey /private/etc/conformance/host
-AuthorizedKeysFile /private/etc/conformance/authorized
+HostKey {directory}/host
+AuthorizedKeysFile {directory}/authorized
 PasswordAuthentication no
 UsePAM no
 StrictModes no
@@ -42,6 +42,11 @@ class Login:
     prefix: Prefix
     port: int
     keys: Path
+
+    @property
+    def directory(self) -> str:
+        """Where the guest has what this sshd reads: each its own, for sshd reads its keys again for each session."""
+        return f"/private/etc/conformance/{self.port}"
 
     def options(self, key: str = "user") -> tuple[str, ...]:
         settings = (
@@ -81,13 +86,16 @@ class Login:
 
 
 @contextmanager
-def serving(prefix: Prefix, workshop: Path, environment: tuple[str, ...] = ()) -> Iterator[Login]:
+def serving(
+    prefix: Prefix, workshop: Path, environment: tuple[str, ...] = (), config: str = CONFIG
+) -> Iterator[Login]:
     """Run an sshd; it and its sessions have ``environment``, as ``NAME=value``, too."""
     login = Login(prefix, _free_port(), Path(tempfile.mkdtemp(dir=workshop)))
     _install_keys(login)
-    config = CONFIG.format(port=login.port, environment="".join(f" {variable}" for variable in environment))
-    prefix.write("/private/etc/conformance/config", config.encode())
-    with prefix.running("env", *environment, SSHD, "-D", "-f", "/private/etc/conformance/config") as daemon:
+    set_env = "".join(f" {variable}" for variable in environment)
+    text = config.format(port=login.port, directory=login.directory, environment=set_env)
+    prefix.write(f"{login.directory}/config", text.encode())
+    with prefix.running("env", *environment, SSHD, "-D", "-f", f"{login.directory}/config") as daemon:
         eventually(lambda: processes.listener(login.port) > 0 or daemon.poll() is not None, UP_SECONDS)
         yield login
 
@@ -106,7 +114,7 @@ def _install_keys(login: Login) -> None:
     public = {name: (login.keys / f"{name}.pub").read_text() for name in ("host", "user", "forced")}
     (login.keys / "known_hosts").write_text(f"guest {public['host']}")
     forced = 'restrict,command="echo forced: $SSH_ORIGINAL_COMMAND" '
-    login.prefix.write("/private/etc/conformance/host", (login.keys / "host").read_bytes())
+    login.prefix.write(f"{login.directory}/host", (login.keys / "host").read_bytes())
     login.prefix.write(
-        "/private/etc/conformance/authorized", f"restrict,pty {public['user']}{forced}{public['forced']}".encode()
+        f"{login.directory}/authorized", f"restrict,pty {public['user']}{forced}{public['forced']}".encode()
     )
