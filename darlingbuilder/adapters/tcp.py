@@ -17,10 +17,10 @@ def refusal(port: int, *, timeout: float) -> OSError | None:
     return None
 
 
-def banner(port: int, *, timeout: float) -> str | None:
+def banner(port: int, *, timeout: float, address: str = _ADDRESS) -> str | None:
     """Give the first line that the server on ``port`` sends within ``timeout`` seconds; None if none comes."""
     received, deadline = b"", time.monotonic() + timeout
-    with contextlib.suppress(OSError), socket.create_connection((_ADDRESS, port), timeout) as connection:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout) as connection:
         # One that dribbles must not get the time anew with each byte.
         while (
             b"\n" not in received and len(received) <= _LONGEST_BANNER and (left := deadline - time.monotonic()) > 0
