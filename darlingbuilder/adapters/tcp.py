@@ -1,8 +1,11 @@
-"""What answers on a local TCP port."""
+"""What answers on a local TCP port, and whether this machine finds a host by its name."""
 
 import contextlib
 import socket
 import time
+
+from darlingbuilder.adapters import process
+from darlingbuilder.core.errors import PrerequisiteError
 
 _ADDRESS = "127.0.0.1"
 _LONGEST_BANNER = 255
@@ -37,3 +40,11 @@ def banner(port: int, *, timeout: float, address: str = _ADDRESS) -> str | None:
 def is_ssh(port: int, *, timeout: float) -> bool:
     """Whether an SSH server greets on ``port``."""
     return (banner(port, timeout=timeout) or "").startswith("SSH-2.0-")
+
+
+def resolves(name: str, timeout: float) -> bool:
+    """Whether this machine finds the address of ``name`` within ``timeout`` seconds."""
+    # Another process, for a lookup in this one cannot be given up.
+    with contextlib.suppress(PrerequisiteError):  # musl has no getent in its base
+        return process.run("getent", "ahosts", name, timeout=timeout, check=False).code == 0
+    return False

@@ -3,14 +3,23 @@
 import re
 import time
 
-from darlingbuilder.adapters import process, procfs
+from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.process import Completed
 from darlingbuilder.core import nixversions
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites import guestcalls, guestssh
 from darlingbuilder.steps.prerequisites.finding import Finding, Surroundings, Verdict, failure, ok, warning
-from darlingbuilder.steps.prerequisites.guest import Boot, answer, ask, boot, guest
+from darlingbuilder.steps.prerequisites.guest import (
+    QUESTION_SECONDS,
+    STATUS,
+    Boot,
+    answer,
+    ask,
+    boot,
+    first_question,
+    guest,
+)
 from darlingbuilder.steps.prerequisites.scratch import (
     PREFIXES,
     VERSION,
@@ -29,7 +38,6 @@ _HOST = "cache.nixos.org"
 _VERSION_SECONDS = 5.0
 _SLOW_BOOT = 10.0
 _SLOW_END = 5.0
-_STATUS = 42
 _LOST = 128 + 9
 _TERMINATED = 128 + 15
 _BY_HAND = "run it by hand: darling shell"
@@ -45,9 +53,8 @@ def version(scratch: Scratch) -> Verdict:
 
 
 def judge_version(said: Completed, seconds: float) -> Verdict:
-    """Look at what «darling --version» has printed: a path or name, branch @ commit, and who has written it."""
-    lines = (said.stderr.strip() or said.stdout.strip()).splitlines()
-    found = re.fullmatch(r"\S+ (.*\S) @ (\S+)", lines[0].strip()) if lines else None
+    """Look for the line «PROGRAM BRANCH @ COMMIT» in what «darling --version» has printed."""
+    found = re.search(r"^\S+ (\S.*) @ (\w\S*)$", f"{said.stdout}\n{said.stderr}", re.MULTILINE)
     if said.code != 0 or found is None or not found[0].isprintable():
         return failure(
             f"«darling --version»: {outcome(said, seconds)}",
@@ -114,14 +121,14 @@ def judge_held_output(*, held: bool) -> Verdict:
 
 def status(scratch: Scratch) -> Verdict:
     """Run a command that ends with a status of its own."""
-    return judge_status(ask(scratch, f"exit {_STATUS}"))
+    return judge_status(scratch.once(first_question))
 
 
 def judge_status(said: Completed) -> Verdict:
     """Say whether a command's status comes through."""
-    if said.code == _STATUS:
-        return ok(f"{_STATUS} comes back as {_STATUS}", _STATUS)
-    return failure(f"a command that ends with {_STATUS}: {outcome(said, 0)}", _BY_HAND, said.code)
+    if said.code == STATUS:
+        return ok(f"{STATUS} comes back as {STATUS}", STATUS)
+    return failure(f"a command that ends with {STATUS}: {outcome(said, QUESTION_SECONDS)}", _BY_HAND, said.code)
 
 
 def killed(scratch: Scratch) -> Verdict:
@@ -190,9 +197,8 @@ def judge_open_files(told: str, wanted: int, where: str) -> Verdict:
 def dns(scratch: Scratch) -> Verdict:
     """Have the guest look up a name that the host can look up."""
     limit = scratch.left(3)
-    known = process.run("getent", "ahosts", _HOST, timeout=limit, check=False).code == 0
     guest(scratch)
-    if not known:
+    if not scratch.surroundings.resolves(_HOST, limit):
         raise UnseenError(
             f"not looked at: this machine itself does not find {_HOST}",
             hint="nothing, if it has no network; builds that download (fixed-output derivations) fail then",
@@ -272,7 +278,7 @@ PROBES = (
     Probe("boot", "the builder's guest is no root: it must boot for an ordinary user", unprivileged_boot, _DARLING),
     Probe("first boot", "a new prefix is ready that much later", first_boot, f"{_ISSUES}/1613"),
     Probe(
-        "boot's output",
+        "boot output",
         "none for builds; a call that boots the container and whose output is captured never ends",
         held_output,
         f"{_ISSUES}/1510",
@@ -308,13 +314,13 @@ def examine(surroundings: Surroundings) -> list[Finding]:
         with made(surroundings) as place:
             findings += [probe.find(place) for probe in PROBES]
     except BuilderError as error:
-        return _completed(findings, error)
+        return completed(findings, error)
     except OSError as error:
-        return _completed(findings, UnseenError(f"not looked at: {error}", hint="look at the disk of «state»"))
+        return completed(findings, UnseenError(f"not looked at: {error}", hint="look at the disk of «state»"))
     return findings
 
 
-def _completed(findings: list[Finding], error: BuilderError) -> list[Finding]:
+def completed(findings: list[Finding], error: BuilderError) -> list[Finding]:
     """Say of the probes that were not made why; where all were, it is the end that went wrong."""
     kept = findings[: len(PROBES) - 1]
     return [*kept, *(probe.unseen(error) for probe in PROBES[len(kept) :])]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters import process, tcp
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.settings import Settings
@@ -62,6 +62,7 @@ class Surroundings:
     processor: str = field(default_factory=lambda: os.uname().machine)
     kernel: str = field(default_factory=lambda: os.uname().release)
     find: Callable[[str], Path | None] = process.find
+    resolves: Callable[[str, float], bool] = tcp.resolves
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from darlingbuilder.steps.prerequisites.scratch import (
     tail,
 )
 
-_QUESTION_SECONDS = 5.0
+QUESTION_SECONDS = 5.0
+STATUS = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,28 @@ def guest(scratch: Scratch) -> Darling:
     return booted
 
 
-def ask(scratch: Scratch, script: str, *, seconds: float = _QUESTION_SECONDS) -> Completed:
+def first_question(scratch: Scratch) -> Completed:
+    """Run a command that ends with STATUS; where this does not end, nothing else is tried."""
+    return guest(scratch).run("bash", "-c", f"exit {STATUS}", timeout=scratch.left(QUESTION_SECONDS))
+
+
+def responsive(scratch: Scratch) -> Darling:
+    """Give the container. Raises UnseenError if it did not boot, or does not answer."""
+    if scratch.once(first_question).code == TIMED_OUT:
+        raise UnseenError("not looked at: the guest does not answer", hint="see to «exit status» first")
+    return guest(scratch)
+
+
+def ask(scratch: Scratch, script: str, *, seconds: float = QUESTION_SECONDS) -> Completed:
     """Run a script of bash in the container. Raises UnseenError if it does not end."""
-    darling, limit = guest(scratch), scratch.left(seconds)
+    darling, limit = responsive(scratch), scratch.left(seconds)
     said = darling.run("bash", "-c", script, timeout=limit)
     if said.code == TIMED_OUT:
         raise UnseenError(f"«{script}» in the guest: {outcome(said, limit)}", hint="run it by hand: darling shell")
     return said
 
 
-def answer(scratch: Scratch, script: str, pattern: str, *, seconds: float = _QUESTION_SECONDS) -> str:
+def answer(scratch: Scratch, script: str, pattern: str, *, seconds: float = QUESTION_SECONDS) -> str:
     """Give the last line of what a script prints that is ``pattern``: Darling puts lines of its own among them."""
     said = ask(scratch, script, seconds=seconds)
     lines = re.findall(rf"^{pattern}$", said.stdout, re.MULTILINE)

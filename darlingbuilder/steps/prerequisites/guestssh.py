@@ -12,7 +12,7 @@ from darlingbuilder.adapters.sshclient import Client
 from darlingbuilder.core import keypair, render, wait
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.steps.prerequisites.finding import Verdict, failure, ok, warning
-from darlingbuilder.steps.prerequisites.guest import guest
+from darlingbuilder.steps.prerequisites.guest import responsive
 from darlingbuilder.steps.prerequisites.scratch import Scratch, UnseenError, outcome, shown, tail
 
 _IPV4, _IPV6 = "127.0.0.1", "::1"
@@ -94,7 +94,7 @@ def judge_output(said: Completed, word: str, seconds: float) -> Verdict:
 
 
 def _serve(scratch: Scratch) -> Answers:
-    darling, port, log = guest(scratch), _free_port(), scratch.log("sshd")
+    darling, port, log = responsive(scratch), _free_port(), scratch.log("sshd")
     _configure(scratch, darling, port)
     with log.open("ab") as file:
         running = darling.start("/usr/sbin/sshd", "-D", "-e", "-f", str(_CONFIG), log=file)
