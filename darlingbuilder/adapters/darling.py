@@ -57,6 +57,12 @@ class Darling(Protocol):
     def start(self, *command: str, log: IO[bytes]) -> Running:
         """Start a command in the container, which must be up, and do not wait for it."""
 
+    def version(self, *, timeout: float) -> Completed:
+        """Ask the launcher for its version; it makes the prefix even then, and boots nothing."""
+
+    def at(self, prefix: Path, *, user: str, boot_timeout: float) -> "Darling":
+        """Give the same launcher for another prefix; its boot is tried once, for ``boot_timeout`` seconds."""
+
     def become(self, *command: str, terminal: str) -> NoReturn:
         """Replace this process by a command, or a shell, in the container; ``terminal`` is the guest's TERM."""
 
@@ -70,6 +76,7 @@ class Launcher:
     accounts: Accounts
     program: str
     boot_timeout: float
+    attempts: int = _ATTEMPTS
 
     def launcher(self) -> Path:
         """See Darling."""
@@ -103,22 +110,18 @@ class Launcher:
     def boot(self, log: IO[bytes]) -> None:
         """See Darling. A first boot may fail and the second work (darling#1613)."""
         fresh = not self.prefix.exists()
-        for _ in range(_ATTEMPTS):
-            self._end_orphans()
-            running = self.start("true", log=log)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                running.wait(self.boot_timeout)
-            # The status alone proves nothing: see what the boot has brought about.
-            if running.poll() == 0 and self.server() and self.files().read(PASSWD) is not None:
+        outcome = ""
+        for _ in range(self.attempts):
+            outcome = self._boot_once(log)
+            if not outcome:
                 return
-            process.kill(running.pid, signal.SIGKILL)
-            running.wait()
             self.shutdown()
             if fresh:
                 # Darling sets up a prefix that does not exist, never one that is half-made.
                 shutil.rmtree(self.prefix, ignore_errors=True)
+        attempts = "one attempt" if self.attempts == 1 else f"{self.attempts} attempts"
         raise DarlingError(
-            f"the container of {self.prefix} did not boot in {_ATTEMPTS} attempts of {self.boot_timeout:g} s",
+            f"the container of {self.prefix} did not boot in {attempts} of {self.boot_timeout:g} s: {outcome}",
             hint=f"try it by hand: DPREFIX={self.prefix} {self.launcher()} shell true (as {self.user})",
         )
 
@@ -161,6 +164,14 @@ class Launcher:
         """See Darling."""
         return process.spawn(self.launcher(), "shell", *command, start=self._start(), log=log)
 
+    def version(self, *, timeout: float) -> Completed:
+        """See Darling."""
+        return process.run(self.launcher(), "--version", start=self._start(), timeout=timeout, check=False)
+
+    def at(self, prefix: Path, *, user: str, boot_timeout: float) -> "Launcher":
+        """See Darling."""
+        return replace(self, prefix=prefix, user=user, boot_timeout=boot_timeout, attempts=1)
+
     def become(self, *command: str, terminal: str) -> NoReturn:
         """See Darling."""
         start = self._start()
@@ -181,7 +192,31 @@ class Launcher:
             raise PrerequisiteError(f"there is no user {self.user}", hint="run «darlingbuilder init», which makes it")
         return Start(environment=environment, account=account)
 
+    def _boot_once(self, log: IO[bytes]) -> str:
+        """Try a boot; say what became of a launcher that did not bring it about, and end what that left."""
+        self._end_orphans()
+        running = self.start("true", log=log)
+        booted = False
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(self.boot_timeout)
+            # The status alone proves nothing: see what the boot has brought about.
+            booted = running.poll() == 0 and bool(self.server()) and self.files().read(PASSWD) is not None
+            return "" if booted else _outcome(running)
+        finally:
+            if not booted:
+                process.end(running)
+
     def _end_orphans(self) -> None:
         for found in procfs.inside(self.prefix):
             process.kill(found.pid, signal.SIGKILL)
         wait.until(lambda: not procfs.inside(self.prefix), seconds=_SECONDS_TO_DIE)
+
+
+def _outcome(running: Running) -> str:
+    code = running.poll()
+    if code is None:
+        return "the launcher does not end"
+    if code < 0:
+        return f"the launcher was ended by signal {-code}"
+    return f"the launcher gave {code}" + (", but no container is there" if code == 0 else "")

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import resource
 import select
 import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn, Protocol, cast
@@ -126,6 +127,26 @@ def become(*argv: str | Path, start: Start) -> NoReturn:
         os.setgid(start.account.owner.gid)
         os.setuid(start.account.owner.uid)
     os.execve(program, tuple(map(str, argv)), dict(start.environment))  # noqa: S606 - no shell is wanted
+
+
+def end(running: Running) -> None:
+    """Kill a program that ``spawn`` has started, with all that it has started in its session, and wait for it."""
+    _kill_session(running)
+
+
+@contextlib.contextmanager
+def limits(*, open_files: int, file_size: int) -> Iterator[None]:
+    """Lower the soft limits for what is started meanwhile; a file beyond ``file_size`` bytes ends who writes it."""
+    wanted = {resource.RLIMIT_NOFILE: open_files, resource.RLIMIT_FSIZE: file_size}
+    before = {which: resource.getrlimit(which) for which in wanted}
+    try:
+        for which, (_, hard) in before.items():
+            soft = wanted[which] if hard == resource.RLIM_INFINITY else min(wanted[which], hard)
+            resource.setrlimit(which, (soft, hard))
+        yield
+    finally:
+        for which, pair in before.items():
+            resource.setrlimit(which, pair)
 
 
 def kill(pid: int, number: signal.Signals) -> None:

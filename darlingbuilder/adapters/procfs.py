@@ -108,6 +108,11 @@ def _namespace(pid: str) -> str | None:
         return None
 
 
+def open_files(pid: int) -> set[str]:
+    """List what the descriptors of ``pid`` lead to; none if there is no such process."""
+    return _open_sockets(pid)
+
+
 def mount_points(pid: int) -> set[str]:
     """List the mount points that ``pid`` sees; none if there is no such process."""
     with contextlib.suppress(OSError):

@@ -1,8 +1,11 @@
-"""What answers on a local TCP port."""
+"""What answers on a local TCP port, and whether this machine finds a host by its name."""
 
 import contextlib
 import socket
 import time
+
+from darlingbuilder.adapters import process
+from darlingbuilder.core.errors import PrerequisiteError
 
 _ADDRESS = "127.0.0.1"
 _LONGEST_BANNER = 255
@@ -17,10 +20,10 @@ def refusal(port: int, *, timeout: float) -> OSError | None:
     return None
 
 
-def banner(port: int, *, timeout: float) -> str | None:
+def banner(port: int, *, timeout: float, address: str = _ADDRESS) -> str | None:
     """Give the first line that the server on ``port`` sends within ``timeout`` seconds; None if none comes."""
     received, deadline = b"", time.monotonic() + timeout
-    with contextlib.suppress(OSError), socket.create_connection((_ADDRESS, port), timeout) as connection:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout) as connection:
         # One that dribbles must not get the time anew with each byte.
         while (
             b"\n" not in received and len(received) <= _LONGEST_BANNER and (left := deadline - time.monotonic()) > 0
@@ -37,3 +40,11 @@ def banner(port: int, *, timeout: float) -> str | None:
 def is_ssh(port: int, *, timeout: float) -> bool:
     """Whether an SSH server greets on ``port``."""
     return (banner(port, timeout=timeout) or "").startswith("SSH-2.0-")
+
+
+def resolves(name: str, timeout: float) -> bool:
+    """Whether this machine finds the address of ``name`` within ``timeout`` seconds."""
+    # Another process, for a lookup in this one cannot be given up.
+    with contextlib.suppress(PrerequisiteError):  # musl has no getent in its base
+        return process.run("getent", "ahosts", name, timeout=timeout, check=False).code == 0
+    return False

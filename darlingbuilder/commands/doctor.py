@@ -39,6 +39,7 @@ def text(findings: Sequence[Finding]) -> str:
         lines.append(f"{found.level.value:9} {found.name:{width}}  {found.detail}")
         if found.level is not Level.OK:
             lines += [f"{_INDENT}why: {found.reason}", f"{_INDENT}do:  {found.hint}"]
+            lines += [f"{_INDENT}see: {found.link}"] if found.link else []
     return "\n".join([*lines, _summary(findings)])
 
 

@@ -1,11 +1,11 @@
-"""The table of the prerequisites: all of them for ``doctor``, the cheap ones before every ``init``."""
+"""The table of the prerequisites: all of them, and Darling's probes, for ``doctor``, the cheap ones for ``init``."""
 
 from collections.abc import Iterable, Sequence
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.prerequisites import nix, place, port, programs, ssh, system
+from darlingbuilder.steps.prerequisites import darling, nix, place, port, programs, ssh, system
 from darlingbuilder.steps.prerequisites.finding import Check, Cost, Finding, Level, Surroundings
 
 CHECKS = (
@@ -23,6 +23,13 @@ CHECKS = (
     Check("reach", "the guest runs as an ordinary user, who must get to the prefix", place.reach),
     Check("disk", "Nix, its database and every build need room", place.room),
     Check("port", "a guest's port is a port of the host: there is no network namespace", port.port),
+    Check(
+        "datagrams",
+        "the guest's programs talk to its server in datagrams: with many builds, who finds its queue full waits",
+        system.queue,
+        Cost.DEAR,
+        "https://docs.kernel.org/admin-guide/sysctl/net.html",
+    ),
     Check("systemd", "the unit is started, stopped and asked over D-Bus", system.bus),
     Check("nix", "older ones cannot do what the builder needs", nix.version),
     Check("platforms", "a system that Nix counts as its own is never sent to a builder", nix.platforms, Cost.DEAR),
@@ -36,8 +43,9 @@ def preflight(settings: Settings, world: World) -> list[Finding]:
 
 
 def examine(settings: Settings, world: World) -> list[Finding]:
-    """Make every check."""
-    return survey(Surroundings(settings, world), CHECKS)
+    """Make every check, and every probe of the Darling itself."""
+    surroundings = Surroundings(settings, world)
+    return [*survey(surroundings, CHECKS), *darling.examine(surroundings)]
 
 
 def survey(surroundings: Surroundings, checks: Iterable[Check]) -> list[Finding]:

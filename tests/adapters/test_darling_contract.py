@@ -175,6 +175,29 @@ def test_a_prefix_below_nothing_does_not_boot(ground: Ground) -> None:
     assert not ground.prefix.exists()
 
 
+def test_the_launcher_tells_its_version_and_boots_nothing(ground: Ground) -> None:
+    said = ground.darling.version(timeout=20)
+
+    assert (said.code, "@" in said.stdout + said.stderr) == (0, True)
+    assert ground.darling.server() is None
+
+
+def test_the_same_launcher_boots_another_prefix_and_leaves_this_one_alone(ground: Ground) -> None:
+    other = ground.darling.at(ground.prefix.with_name("other"), user=ground.account.name, boot_timeout=5)
+
+    with (ground.prefix.parent.parent / "log").open("ab") as log:
+        other.boot(log)
+
+    try:
+        assert other.server() is not None
+        assert other.run("echo", "there", timeout=20).stdout == "there\n"
+        assert ground.darling.server() is None
+        assert not ground.prefix.exists()
+    finally:
+        other.shutdown()
+    assert other.processes() == []
+
+
 def test_without_a_launcher_nothing_boots(ground: Ground) -> None:
     with pytest.raises(PrerequisiteError, match="no launcher there"):
         ground.without_launcher.launcher()

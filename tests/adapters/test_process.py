@@ -76,3 +76,23 @@ def test_killing_what_is_gone_succeeds() -> None:
         running = process.spawn("true", start=Start(), log=nowhere)
     running.wait(5)
     process.kill(running.pid, signal.SIGTERM)
+
+
+def test_a_file_beyond_the_limit_ends_who_writes_it() -> None:
+    with process.limits(open_files=64, file_size=10_000):
+        said = process.run("sh", "-c", "ulimit -Sn; exec cat /dev/zero", timeout=20, check=False)
+
+    assert said.code == -signal.SIGXFSZ
+    assert len(said.stdout) == 10_000
+    assert said.stdout.startswith("64\n")
+
+
+def test_ending_a_program_ends_what_it_has_started(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with (tmp_path / "log").open("wb") as log:
+        running = process.spawn("sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait", start=Start(), log=log)
+        assert wait.until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"), seconds=10)
+
+        process.end(running)
+
+    assert wait.until(lambda: not procfs.alive(int(pid_file.read_text())), seconds=10)

@@ -11,6 +11,7 @@ from darlingbuilder.commands.context import Context
 from darlingbuilder.core import config
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps import preflight
+from darlingbuilder.steps.prerequisites import darling
 from darlingbuilder.steps.prerequisites.finding import Finding, Level
 from tests.fakes.world import fake_world
 
@@ -40,6 +41,14 @@ def test_reason_and_hint_stand_below_what_is_not_right() -> None:
     ]
 
 
+def test_a_link_stands_last() -> None:
+    found = Finding(
+        "boot", Level.WARNING, "at the second attempt", "it must boot", "nothing", 2.1, "https://x.example"
+    )
+
+    assert doctor.text([found]).splitlines()[3] == "          see: https://x.example"
+
+
 def test_on_an_empty_machine_the_exit_code_says_that_something_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,5 +63,9 @@ def test_json_holds_every_finding(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     printed = json.loads(capsys.readouterr().out)
     assert (code, printed["ok"]) == (ExitCode.PREREQUISITE, False)
-    assert [found["name"] for found in printed["findings"]] == [check.name for check in preflight.CHECKS]
+    assert [found["name"] for found in printed["findings"]] == [
+        *(check.name for check in preflight.CHECKS),
+        *(probe.name for probe in darling.PROBES),
+    ]
+    assert all({"level", "figure", "hint", "link", "reason"} <= set(found) for found in printed["findings"])
     assert {found["level"] for found in printed["findings"]} <= {"ok", "warning", "failure"}

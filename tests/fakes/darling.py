@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -174,6 +174,17 @@ class FakeDarling:
         self.programs.append(program)
         return program
 
+    def version(self, *, timeout: float) -> Completed:
+        """See Darling."""
+        del timeout
+        code, output = self.answers["--version"](("--version",))
+        return Completed((str(self.launcher()), "--version"), code, "", output)
+
+    def at(self, prefix: Path, *, user: str, boot_timeout: float) -> "FakeDarling":
+        """See Darling."""
+        del boot_timeout
+        return replace(self, prefix=prefix, user=user, boots=0, programs=[], mounts={}, _up=False)
+
     def become(self, *command: str, terminal: str) -> NoReturn:
         """See Darling."""
         del terminal
@@ -219,5 +230,6 @@ _ANSWERS: dict[str, Answer] = {
     "true": lambda _command: (0, ""),
     "false": lambda _command: (1, ""),
     "echo": lambda command: (0, " ".join(command[1:]) + "\n"),
+    "--version": lambda _command: (0, "darling master @ 0123abc\n"),
     "uname": lambda command: (0, "20.6.0\n" if "-r" in command else "Darwin\n"),
 }

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters import process, tcp
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.settings import Settings
+
+Figure = int | float | str | None
 
 
 class Level(enum.Enum):
@@ -29,22 +31,25 @@ class Cost(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a probe has seen. ``hint``: what to do about it, empty if it is right."""
+    """What a probe has seen. ``hint``: what to do, empty if it is right; ``figure``: what it has measured."""
 
     level: Level
     detail: str
     hint: str = ""
+    figure: Figure = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict with the name of its check and the reason for which that is made."""
+    """A verdict with the name of its check and the reason for which that is made; ``link``: where to read more."""
 
     name: str
     level: Level
     detail: str
     reason: str
     hint: str
+    figure: Figure = None
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Surroundings:
     processor: str = field(default_factory=lambda: os.uname().machine)
     kernel: str = field(default_factory=lambda: os.uname().release)
     find: Callable[[str], Path | None] = process.find
+    resolves: Callable[[str, float], bool] = tcp.resolves
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ class Check:
     reason: str
     probe: Callable[[Surroundings], Verdict]
     cost: Cost = Cost.CHEAP
+    link: str = ""
 
     def find(self, surroundings: Surroundings) -> Finding:
         """Give what the probe sees; what it cannot see is a failure."""
@@ -76,19 +83,24 @@ class Check:
             verdict = failure(str(error), error.hint)
         except OSError as error:
             verdict = failure(f"cannot be looked at: {error}", "run it as root; dmesg may say more")
-        return Finding(self.name, verdict.level, verdict.detail, self.reason, verdict.hint)
+        return found(self.name, self.reason, self.link, verdict)
 
 
-def ok(detail: str) -> Verdict:
+def found(name: str, reason: str, link: str, verdict: Verdict) -> Finding:
+    """Put a verdict under the name of what was looked at."""
+    return Finding(name, verdict.level, verdict.detail, reason, verdict.hint, verdict.figure, link)
+
+
+def ok(detail: str, figure: Figure = None) -> Verdict:
     """Give the verdict that all is well."""
-    return Verdict(Level.OK, detail)
+    return Verdict(Level.OK, detail, figure=figure)
 
 
-def warning(detail: str, hint: str) -> Verdict:
+def warning(detail: str, hint: str, figure: Figure = None) -> Verdict:
     """Give the verdict that something may go wrong."""
-    return Verdict(Level.WARNING, detail, hint)
+    return Verdict(Level.WARNING, detail, hint, figure)
 
 
-def failure(detail: str, hint: str) -> Verdict:
+def failure(detail: str, hint: str, figure: Figure = None) -> Verdict:
     """Give the verdict that it cannot work."""
-    return Verdict(Level.FAILURE, detail, hint)
+    return Verdict(Level.FAILURE, detail, hint, figure)

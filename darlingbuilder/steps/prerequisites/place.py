@@ -58,8 +58,8 @@ def room(surroundings: Surroundings) -> Verdict:
     paths = {settings.prefix_path, Paths(settings).nix}
     # A server that is down would keep us waiting; «prefix» has its say on such file systems.
     near = [path for path in paths if not ((mount := mounts.holding(table, path)) and _is_remote(mount))]
-    found = [(_existing(host, path), path) for path in near]
-    known = [(os.statvfs(host.root / existing.relative_to("/")), existing) for existing, _ in found]
+    found = [(existing(host, path), path) for path in near]
+    known = [(os.statvfs(host.root / found_at.relative_to("/")), found_at) for found_at, _ in found]
     if not known:
         return warning("not looked at: the file system is remote", "see that 10 GiB are free")
     least, where = min(known, key=lambda one: one[0].f_bavail * one[0].f_frsize)
@@ -71,14 +71,15 @@ def room(surroundings: Surroundings) -> Verdict:
 def judge_room(where: Path, *, free: int, files: int | None) -> Verdict:
     """Say whether ``free`` bytes and room for ``files`` more files (None: no limit) are enough."""
     detail = f"{free / _GIBIBYTE:.1f} GiB free at {where}"
+    gibibytes = round(free / _GIBIBYTE, 1)
     hint = "make room: nix-collect-garbage frees the host's store; or choose a «state» on another disk"
     if free < _NEEDED:
-        return failure(f"{detail}; {_NEEDED // _GIBIBYTE} GiB is the least", hint)
+        return failure(f"{detail}; {_NEEDED // _GIBIBYTE} GiB is the least", hint, gibibytes)
     if free < _ADVISED:
-        return warning(f"{detail}; {_ADVISED // _GIBIBYTE} GiB are advised", hint)
+        return warning(f"{detail}; {_ADVISED // _GIBIBYTE} GiB are advised", hint, gibibytes)
     if files is not None and files < _ADVISED_FILES:
-        return warning(f"room for {files} files at {where}; {_ADVISED_FILES} are advised", hint)
-    return ok(detail)
+        return warning(f"room for {files} files at {where}; {_ADVISED_FILES} are advised", hint, gibibytes)
+    return ok(detail, gibibytes)
 
 
 def reach(surroundings: Surroundings) -> Verdict:
@@ -101,7 +102,7 @@ def _mount(surroundings: Surroundings, path: Path) -> Mount | None:
     named = mounts.holding(table, path)
     if named and _is_remote(named):
         return named
-    return mounts.holding(table, _existing(host, path))
+    return mounts.holding(table, existing(host, path))
 
 
 def _unusable(mount: Mount) -> Verdict | None:
@@ -118,7 +119,7 @@ def _is_remote(mount: Mount) -> bool:
     return mount.kind in _REMOTE or mount.kind.startswith("fuse.")
 
 
-def _existing(host: Tree, path: Path) -> Path:
+def existing(host: Tree, path: Path) -> Path:
     """Find the nearest of ``path`` and its parents that exists, and give what it really is."""
     return _resolved(host, next(candidate for candidate in (path, *path.parents) if _is_there(host, candidate)))
 

@@ -13,6 +13,9 @@ _FILE_SYSTEMS = Path("/proc/filesystems")
 _MODULES = (Path("/lib/modules"), Path("/run/booted-system/kernel-modules/lib/modules"))
 _MODULE_LISTS = ("modules.dep", "modules.builtin")
 _NAMESPACES = frozenset({"mnt", "pid", "ipc", "uts"})
+_QUEUE = Path("/proc/sys/net/unix/max_dgram_qlen")
+# What systemd sets at every boot; the kernel's own default is 10.
+_ADVISED_QUEUE = 512
 _BOOTED = Path("/run/systemd/system")
 # Where login.defs of every common distribution has people begin and end; «nobody» is beyond.
 _PEOPLE = range(1000, 60001)
@@ -90,3 +93,19 @@ def bus(surroundings: Surroundings) -> Verdict:
         )
     state = surroundings.world.systemd.unit(UNIT)
     return ok(f"systemd answers; {UNIT} is {state.activity.value}")
+
+
+def queue(surroundings: Surroundings) -> Verdict:
+    """Look how many datagrams may wait in a Unix socket."""
+    content = (surroundings.world.host.read(_QUEUE) or b"").strip()
+    if not content.isdigit():
+        return warning(f"{_QUEUE} says nothing", "mount /proc")
+    length = int(content)
+    if length < _ADVISED_QUEUE:
+        return warning(
+            f"{length}; systemd's own value is {_ADVISED_QUEUE}",
+            f"sysctl net.unix.max_dgram_qlen={_ADVISED_QUEUE}, and the same in /etc/sysctl.d; it counts for "
+            "containers that boot afterwards",
+            length,
+        )
+    return ok(str(length), length)

@@ -14,6 +14,7 @@ MOUNTS = """\
 23 22 0:5 / /proc rw,nosuid,nodev,noexec - proc proc rw
 """
 FILES = {
+    "/proc/sys/net/unix/max_dgram_qlen": "512\n",
     "/proc/filesystems": "nodev\tproc\nnodev\toverlay\n\text4\n",
     "/etc/ssh/ssh_config": "Include /etc/ssh/ssh_config.d/*.conf\nHost *\n    SendEnv LANG\n",
     "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\n',
