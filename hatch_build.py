@@ -1,7 +1,7 @@
 """Builds what runs inside Darling: each C file of ``darlingbuilder/guest`` becomes one Mach-O file beside it.
 
-The compiler is PyPI's ``ziglang``, which brings macOS's headers and the list of what its libSystem exports. Where that
-cannot be had, ``DARLINGBUILDER_ZIG`` gives the command of another zig; no ``ziglang`` is asked for then.
+The compiler is PyPI's ``ziglang``, which brings macOS's headers and the list of what its libSystem exports. Where it
+cannot be had, ``DARLINGBUILDER_ZIG`` gives the command of another zig, and no ``ziglang`` is asked for.
 """
 
 import importlib.util
@@ -87,7 +87,7 @@ def zig() -> tuple[str, ...]:
 def whole_pages(macho: bytes) -> bytes:
     """Round the size of each segment in memory up to pages, as Apple's linker does and zig's does not.
 
-    Darling maps what is there; a program crashes that uses what lies behind the segment in its last page.
+    Where the last page of __DATA is cut short, large programs were seen to crash under Darling.
     """
     rounded = bytearray(macho)
     for at in _segments(macho):

@@ -6,8 +6,9 @@ from typing import Final
 
 from darlingbuilder.core.errors import PrerequisiteError
 
-_DYLIB = Path(__file__).parents[1] / "guest" / "compat.dylib"
+_PACKAGE = Path(__file__).parents[1]
 
+# As guest/corrections.h has them, in its order; guest/compat.c says which defect of Darling's each answers.
 CORRECTIONS: Final[Mapping[str, str]] = {
     "getsockopt": "an IPv4 connection has no IP options",
     "proc_pidinfo": "closing descriptors prints nothing",
@@ -19,11 +20,13 @@ CORRECTIONS: Final[Mapping[str, str]] = {
 }
 
 
-def dylib() -> Path:
+def dylib(package: Path = _PACKAGE) -> Path:
     """Give the built library. Raises PrerequisiteError if this installation has none."""
-    if not _DYLIB.is_file():
+    built = package / "guest" / "compat.dylib"
+    if not built.is_file():
         raise PrerequisiteError(
-            f"{_DYLIB}: the compat shim was not built",
-            hint='install darlingbuilder from its wheel; a Darling without these defects works with compat = "never"',
+            f"{built}: the compat shim was not built",
+            hint="install darlingbuilder from its wheel, or again from its source, which builds it; "
+            'a Darling without these defects works with compat = "never"',
         )
-    return _DYLIB
+    return built
