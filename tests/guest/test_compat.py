@@ -19,6 +19,9 @@ INTERPOSED = {
 }  # fmt: skip
 ON_MACOS_11 = (11, 0, 0)
 
+# Of its own objects, at the end of the interpreter.
+lief.disable_leak_warning()
+
 
 @pytest.fixture(scope="module")
 def macho(shim: Path) -> lief.MachO.Binary:
