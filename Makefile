@@ -31,7 +31,7 @@ bench: $(VENV)/.ready
 man: $(VENV)/.ready
 	mkdir -p build && $(VENV)/bin/darlingbuilder man > build/darlingbuilder.1
 
-$(VENV)/.ready: pyproject.toml integration/prerequisites
+$(VENV)/.ready: pyproject.toml integration/prerequisites hatch_build.py $(wildcard darlingbuilder/guest/*.[ch])
 	integration/prerequisites
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --upgrade pip

@@ -6,6 +6,7 @@
   python3Packages,
   openssh,
   installShellFiles,
+  zig,
 }:
 
 python3Packages.buildPythonApplication {
@@ -27,6 +28,10 @@ python3Packages.buildPythonApplication {
   ];
 
   nativeBuildInputs = [ installShellFiles ];
+
+  # What runs in the guest is built by zig's C compiler; with this set, hatch_build.py asks for no ziglang of PyPI's.
+  # Not in nativeBuildInputs: zig's setup hook would take the build over.
+  env.DARLINGBUILDER_ZIG = lib.getExe zig;
   postInstall = ''
     $out/bin/darlingbuilder man > darlingbuilder.1
     installManPage darlingbuilder.1
@@ -34,7 +39,9 @@ python3Packages.buildPythonApplication {
   makeWrapperArgs = [ "--suffix PATH : ${lib.makeBinPath [ openssh ]}" ];
 
   nativeCheckInputs = with python3Packages; [
+    hatchling
     hypothesis
+    lief
     pytestCheckHook
   ];
   enabledTestPaths = [ "tests" ];

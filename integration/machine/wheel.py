@@ -13,7 +13,10 @@ from .machine import Machine
 PROJECT = Path(__file__).parents[2]
 
 # What the wheel is made from.
-SOURCES = ("darlingbuilder", "units", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("darlingbuilder", "units", "hatch_build.py", "pyproject.toml", "README.md", "LICENSE")
+# Beside its sources lies what was built from them.
+GUEST = PROJECT / "darlingbuilder" / "guest"
+GUEST_SOURCES = (".c", ".h")
 
 HOME = "/opt/darlingbuilder"
 COMMAND = "/usr/local/bin/darlingbuilder"
@@ -41,7 +44,11 @@ def _files() -> Iterator[Path]:
             yield source
         for directory, names, files in os.walk(source):
             names[:] = [name for name in names if name != "__pycache__"]
-            yield from (Path(directory) / file for file in files)
+            yield from (Path(directory, file) for file in files if _is_source(Path(directory, file)))
+
+
+def _is_source(file: Path) -> bool:
+    return file.parent != GUEST or file.suffix in GUEST_SOURCES
 
 
 def _install(root: Path, layer: Path) -> None:
