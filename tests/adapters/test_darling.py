@@ -35,9 +35,8 @@ def server(directory: Path, *arguments: str) -> Iterator[int]:
     write(directory / "darlingserver", "sleep 60; :")
     with Path(os.devnull).open("wb") as nowhere:
         running = process.spawn(directory / "darlingserver", *arguments, start=Start(), log=nowhere)
-    wait.until(
-        lambda: (found := procfs.process(running.pid)) is not None and found.name == "darlingserver", seconds=5
-    )
+    # It gets its name a moment before its arguments.
+    wait.until(lambda: (found := procfs.process(running.pid)) is not None and len(found.arguments) > 1, seconds=5)
     try:
         yield running.pid
     finally:

@@ -1,19 +1,22 @@
 """The context of a call on a machine in use, with a builder or without one."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import marker
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.steps.plan import build
-from tests.fakes.furnished import chosen, furnish
+from tests.fakes.furnished import chosen, furnish, scratch
 from tests.fakes.world import FakeWorld, fake_world
 
 
-def machine(root: Path) -> FakeWorld:
+@contextmanager
+def machine() -> Iterator[FakeWorld]:
     """Give a machine in use, without a builder."""
-    return furnish(fake_world(root))
+    with scratch() as root:
+        yield furnish(fake_world(root))
 
 
 def called(world: FakeWorld, config: Config | None = None) -> Context:

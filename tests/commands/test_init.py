@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,10 +22,11 @@ HOOK = "SYSTEMD_EXEC_PID"
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWorld]:
     """Give a machine in use, without a builder; what is called on it was not started by systemd."""
     monkeypatch.delenv(HOOK, raising=False)
-    return machine(tmp_path)
+    with machine() as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """``serve``, with a real process as its sshd, a real socket for what systemd is told, and real signals."""
 
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -22,6 +23,7 @@ from tests.fakes.live import SSHD
 from tests.steps.running_builder import Site, site
 
 pytest.importorskip("pystemd", reason="what systemd is told goes through it")
+_LAST = "END"
 # A signal may come between the making of a socket and the statement that would close it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 
@@ -30,13 +32,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 class Systemd:
     """Hears what the service tells, and may answer. ``on_hearing`` is called with each message."""
 
+    name: str
     heard: list[str] = field(default_factory=list)
     on_hearing: Callable[[str], None] = lambda _message: None
+    _all: threading.Event = field(default_factory=threading.Event)
+
+    def told(self) -> list[str]:
+        """Give what was told so far, in its order, each state once."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(_LAST.encode(), self.name)
+        assert self._all.wait(10)
+        return list(dict.fromkeys(line for message in self.heard for line in message.splitlines()))
 
     def listen(self, opened: socket.socket) -> None:
         """Hear until the socket is closed."""
         with suppress(OSError):
             while message := opened.recv(4096).decode():
+                if message == _LAST:
+                    self._all.set()
+                    return
                 self.heard.append(message)
                 self.on_hearing(message)
 
@@ -50,15 +64,15 @@ def ours() -> Iterator[Site]:
 
 @pytest.fixture
 def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
-    """Stand for systemd, which feeds on the watchdog every 0.2 s; signals are handled as before afterwards."""
+    """Stand for systemd, whose watchdog has to be fed every 0.2 s; signals are handled as before afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    heard = Systemd()
-    name = f"@darlingbuilder-test-{os.getpid()}-{id(heard)}"
-    monkeypatch.setenv("NOTIFY_SOCKET", name)
+    name = f"darlingbuilder-test-{os.getpid()}-{secrets.token_hex(4)}"
+    heard = Systemd(f"\0{name}")
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as opened:
-        opened.bind(name.replace("@", "\0", 1))
+        opened.bind(heard.name)
         thread = threading.Thread(target=heard.listen, args=(opened,))
         thread.start()
         yield heard
@@ -75,12 +89,6 @@ def run(ours: Site, *, made: bool = True) -> ExitCode:
 
 def stop(number: signal.Signals = signal.SIGTERM) -> None:
     os.kill(os.getpid(), number)
-
-
-def told(systemd: Systemd) -> list[str]:
-    """Give what was told, in its order, each state once."""
-    lines = [line for message in systemd.heard for line in message.splitlines()]
-    return list(dict.fromkeys(lines))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -100,7 +108,7 @@ def test_it_serves_until_it_is_told_to_stop(ours: Site, systemd: Systemd, number
     assert run(ours) is ExitCode.OK
     # then
     assert answered == [True, True]
-    assert told(systemd) == [
+    assert systemd.told() == [
         "STATUS=booting the container",
         "STATUS=starting sshd",
         "READY=1",
@@ -166,17 +174,18 @@ def test_one_that_does_not_boot_is_an_error_and_leaves_nothing_running(
     with pytest.raises(BuilderError, match=r"ended as soon|no launcher"):
         run(ours)
 
-    assert "READY=1" not in told(systemd)
+    assert "READY=1" not in systemd.told()
     assert ours.world.darling.processes() == []
 
 
 def test_a_signal_during_the_boot_stops_it(ours: Site, systemd: Systemd) -> None:
-    systemd.on_hearing = lambda message: stop() if "starting sshd" in message else None
+    # given: it waits for an sshd that does not greet
+    systemd.on_hearing = lambda message: threading.Timer(0.2, stop).start() if "starting sshd" in message else None
     ours.darling.mute.touch()
 
     assert run(ours) is ExitCode.OK
 
-    assert "READY=1" not in told(systemd)
+    assert "READY=1" not in systemd.told()
     assert ours.world.darling.processes() == []
 
 
@@ -185,7 +194,7 @@ def test_without_a_builder_nothing_is_booted(ours: Site, systemd: Systemd) -> No
     with pytest.raises(BuilderError, match="there is no builder"):
         run(ours, made=False)
     assert ours.darling.boots == before
-    assert told(systemd) == []
+    assert systemd.told() == []
 
 
 @pytest.mark.parametrize("usec", ["", "soon"])

@@ -2,7 +2,7 @@
 
 import json
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,8 +17,9 @@ from tests.fakes.world import FakeWorld
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> FakeWorld:
-    return machine(tmp_path)
+def world() -> Iterator[FakeWorld]:
+    with machine() as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """``uninstall``: all goes, the marker last, and what stays is said."""
 
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,8 +18,9 @@ PATHS = Paths(Settings())
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> FakeWorld:
-    return machine(tmp_path)
+def world() -> Iterator[FakeWorld]:
+    with machine() as made:
+        yield made
 
 
 def run(world: FakeWorld, *, purge: bool = False, **flags: str) -> ExitCode:

@@ -1,7 +1,7 @@
 """``start``, ``stop`` and ``restart``: the service of a builder that there is."""
 
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,8 +14,9 @@ from tests.fakes.world import FakeWorld
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> FakeWorld:
-    return machine(tmp_path)
+def world() -> Iterator[FakeWorld]:
+    with machine() as made:
+        yield made
 
 
 def run(world: FakeWorld, verb: str) -> ExitCode:

@@ -1,7 +1,9 @@
 """What a machine has before anybody makes a builder on it, and what it looks like from outside."""
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from darlingbuilder.core import config, nixversions
@@ -21,7 +23,14 @@ FOREIGN: Mapping[str, bytes] = {
     "/etc/tmpfiles.d/other.conf": b"d /run/other\n",
 }
 _DIRECTORIES = ("/etc/ssh/ssh_config.d", "/run", "/var/lib")
-PREFIX = "var/lib/darling-builder/guest/prefix"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a directory where syncing costs nothing: hundreds of builders are made there."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as directory:
+        yield Path(directory)
 
 
 def furnish(world: FakeWorld) -> FakeWorld:

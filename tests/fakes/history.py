@@ -1,21 +1,15 @@
 """A machine on which one can make a builder, be interrupted, and look what is wrong."""
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from darlingbuilder.core.config import Config
 from darlingbuilder.steps.converge import converge, survey, withdraw
 from darlingbuilder.steps.plan import build
-from tests.fakes.furnished import chosen, furnish, seen
+from tests.fakes.furnished import chosen, furnish, scratch, seen
 from tests.fakes.fuse import Fuse, fused_world
 from tests.fakes.world import FakeWorld
-
-# Where syncing costs nothing: hundreds of builders are made there.
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +52,7 @@ class Machine:
 @contextmanager
 def machine() -> Iterator[Machine]:
     """Give a machine without a builder."""
-    place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=place) as directory:
+    with scratch() as directory:
         fuse = Fuse()
-        world = furnish(fused_world(Path(directory), fuse))
+        world = furnish(fused_world(directory, fuse))
         yield Machine(world, fuse, seen(world.host.root))

@@ -13,12 +13,16 @@ from darlingbuilder.core.paths import GUEST_NIX, SSHD_CONFIG
 from tests.fakes.darling import FakeDarling
 
 SSHD = "/usr/sbin/sshd"
-# It greets whoever comes, unless there is a file that keeps it from doing so.
+# It greets whoever comes, unless there is a file that keeps it from doing so, and ends with that file's directory.
 _SERVER = """
 import os, socket, sys
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-while True:
-    caller, _ = listening.accept()
+listening.settimeout(1)
+while os.path.isdir(os.path.dirname(sys.argv[2])):
+    try:
+        caller, _ = listening.accept()
+    except TimeoutError:
+        continue
     with caller:
         if not os.path.exists(sys.argv[2]):
             caller.sendall(b"SSH-2.0-OpenSSH_8.1\\r\\n")

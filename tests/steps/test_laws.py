@@ -1,6 +1,6 @@
 """The laws that every step obeys, alone and with the others, on a whole machine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from darlingbuilder.core.config import Config
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.step import Step
-from tests.fakes.furnished import chosen, furnish, seen, times
+from tests.fakes.furnished import chosen, furnish, scratch, seen, times
 from tests.fakes.world import FakeWorld, fake_world
 
 NAMES = [step.name for step in build(chosen(), fake_world(Path("/nowhere"))).steps]
@@ -23,9 +23,10 @@ KEYS = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> FakeWorld:
+def world() -> Iterator[FakeWorld]:
     """Give a machine that is in use, without a builder."""
-    return furnish(fake_world(tmp_path))
+    with scratch() as root:
+        yield furnish(fake_world(root))
 
 
 @pytest.fixture
