@@ -1,6 +1,7 @@
 """The command line: the argument tree, the settings that it gives, one command, and the exit code."""
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -17,6 +18,8 @@ from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError
 
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 _EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+# A file system that takes no more is nobody's mistake, and no bug.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SWITCH: Mapping[str, Any] = {"action": "store_true"}
 
 
@@ -141,10 +144,21 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init\n")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader (a pager, head) has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (a pager, head) has gone
+        _abandon_output()
         return ExitCode.OK
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _abandon_output()
+        where = f": {error.filename}" if error.filename else ""
+        sys.stderr.write(f"darlingbuilder: {error.strerror}{where}\n  make room, then: darlingbuilder init\n")
+        return ExitCode.FAILED
+
+
+def _abandon_output() -> None:
+    """Keep Python from complaining once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: argparse.Namespace) -> int:

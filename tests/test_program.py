@@ -191,6 +191,14 @@ def test_a_reader_that_has_gone_is_no_error(words: list[str]) -> None:
     assert (started.returncode, err) == (0, "")
 
 
+def test_a_full_disk_is_an_error_with_a_remedy() -> None:
+    with Path("/dev/full").open("wb") as full, start("config", "show", stdout=full.fileno()) as started:
+        _, err = started.communicate(timeout=60)
+
+    assert started.returncode == ExitCode.FAILED
+    assert err == "darlingbuilder: No space left on device\n  make room, then: darlingbuilder init\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_its_code_and_what_to_do(number: signal.Signals) -> None:
     # given: one that waits for a slow reader

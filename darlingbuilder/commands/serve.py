@@ -25,15 +25,20 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
         log.info("serving", port=settings.port, container=context.world.darling.server())
         builder.watch(sshd, seconds=_interval())
     except KeyboardInterrupt:
-        signal.signal(signal.SIGTERM, _once_is_enough)
-        signal.signal(signal.SIGINT, _once_is_enough)
+        _heed_no_further_signal()
         notify("STOPPING=1")
         log.info("draining", grace=settings.grace)
         builder.drain()
     finally:
+        _heed_no_further_signal()
         builder.shutdown()
     log.info("stopped")
     return ExitCode.OK
+
+
+def _heed_no_further_signal() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _once_is_enough)
 
 
 def _once_is_enough(_number: int, _frame: object) -> None:

@@ -37,7 +37,7 @@ class Builder:
         """Bring up the container and its sshd. Gives the sshd once it greets; raises DarlingError."""
         self.tell("STATUS=booting the container")
         self.world.darling.shutdown()
-        with Paths(self.settings).boot_log.open("wb") as boot_log:
+        with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
         self._settle_nix()
