@@ -67,7 +67,7 @@ def test_the_package_for_nix_is_an_expression_that_names_its_version(site: Site)
         };
         python3Packages.buildPythonApplication = attributes: attributes.version;
       in import /root/src/nix/package.nix
-        { inherit lib python3Packages; openssh = null; installShellFiles = null; }
+        { inherit lib python3Packages; openssh = null; installShellFiles = null; zig = null; }
     """
     version = site.machine.run("nix-instantiate", "--eval", "--expr", expression).stdout.strip()
     assert version == f'"{__version__}"'
