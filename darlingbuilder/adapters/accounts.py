@@ -7,6 +7,7 @@ from typing import Protocol
 
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Account
+from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.tree import Owner
 
 
@@ -21,6 +22,14 @@ class Accounts(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete a user and the group of that name. Succeeds if they are already gone."""
+
+
+def required(accounts: Accounts, name: str) -> Account:
+    """Look up a user that must be there by now. Raises PrerequisiteError."""
+    account = accounts.find(name)
+    if account is None:
+        raise PrerequisiteError(f"there is no user {name}", hint="make it: darlingbuilder init")
+    return account
 
 
 class SystemAccounts:

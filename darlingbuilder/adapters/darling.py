@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
 from darlingbuilder.adapters import namespaces, process, procfs
-from darlingbuilder.adapters.accounts import Accounts
+from darlingbuilder.adapters.accounts import Accounts, required
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
@@ -187,9 +187,7 @@ class Launcher:
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
         }
-        account = self.accounts.find(self.user)
-        if account is None:
-            raise PrerequisiteError(f"there is no user {self.user}", hint="run «darlingbuilder init», which makes it")
+        account = required(self.accounts, self.user)
         return Start(environment=environment, account=account)
 
     def _boot_once(self, log: IO[bytes]) -> str:

@@ -84,19 +84,6 @@ def is_listening(port: int) -> bool:
     return any(_inodes(port, _LISTEN))
 
 
-def started(pid: int) -> float | None:
-    """Give the time at which ``pid`` started, in seconds of the epoch; None if there is no such process."""
-    try:
-        stat = (_PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    ticks = int(stat[stat.rindex(")") + 1 :].split()[19])
-    boot = next(
-        int(line.split()[1]) for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime")
-    )
-    return boot + ticks / os.sysconf("SC_CLK_TCK")
-
-
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
 

@@ -50,11 +50,6 @@ class Setting:
         """Whether text is split at commas and spaces."""
         return typing.get_origin(_bare(self.type)) is list
 
-    @property
-    def is_switch(self) -> bool:
-        """Whether it is on or off."""
-        return _bare(self.type) is bool
-
 
 @dataclass(frozen=True, slots=True)
 class Config:

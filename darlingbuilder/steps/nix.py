@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import managed
@@ -38,7 +39,7 @@ class Nix:
 
     def apply(self) -> None:
         """See Step. The Nix before stays, as the profile's previous generation."""
-        account = self._account()
+        account = accounts.required(self.world.accounts, self.settings.user)
         configuration = self._configuration()
         self._own(account)
         if not self._is_installed(account):
@@ -66,14 +67,6 @@ class Nix:
     @property
     def _profile(self) -> Profile:
         return profile_of(self.settings, self.world)
-
-    def _account(self) -> Account:
-        account = self.world.accounts.find(self.settings.user)
-        if account is None:
-            raise PrerequisiteError(
-                f"there is no user {self.settings.user}", hint="run the whole «darlingbuilder init»"
-            )
-        return account
 
     def _check_store(self) -> list[Drift]:
         path = Paths(self.settings).nix

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import PASSWD, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Prefix:
 
     def apply(self) -> None:
         """See Step. The container is down afterwards: systemd would kill what ExecStartPre leaves running."""
-        self.world.host.make_directory(self._paths.prefix.parent, mode=0o750, owner=self._owner())
+        owner = accounts.required(self.world.accounts, self.settings.user).owner
+        self.world.host.make_directory(self._paths.prefix.parent, mode=0o750, owner=owner)
         if not self._check_prefix():
             return
         self._remove()
@@ -79,11 +80,3 @@ class Prefix:
             self.world.darling.shutdown()
         self.world.host.remove(self._paths.prefix)
         self.world.host.remove(self._paths.workdir)
-
-    def _owner(self) -> Owner:
-        account = self.world.accounts.find(self.settings.user)
-        if account is None:
-            raise PrerequisiteError(
-                f"there is no user {self.settings.user}", hint="run the whole «darlingbuilder init»"
-            )
-        return account.owner

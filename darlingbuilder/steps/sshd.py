@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, managed, render
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError, PrerequisiteError
+from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
     AUTHORIZED_KEYS,
@@ -21,7 +22,7 @@ from darlingbuilder.core.paths import (
     Paths,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Attributes, Kind, Owner, Tree
+from darlingbuilder.core.tree import ROOT, Attributes, Kind, Tree
 
 _KEY_MODE = 0o600
 _DIRECTORY_MODE = 0o755
@@ -50,7 +51,7 @@ class Sshd:
 
     def apply(self) -> None:
         """See Step. Raises BuilderError if the host's sshd refuses the configuration; the old one stays then."""
-        files, owner = self.world.darling.files(), self._owner()
+        files, owner = self.world.darling.files(), accounts.required(self.world.accounts, self.settings.user).owner
         host_key = self._private_host_key()
         config, authorized = self._config(files), self._authorized_keys(files, self._client_key())
         if managed.check([config]):
@@ -120,14 +121,6 @@ class Sshd:
                 f"the host's sshd refuses the configuration made for the guest's: {complaint}",
                 hint="nothing was changed; please report this with the output of «sshd -V»",
             )
-
-    def _owner(self) -> Owner:
-        account = self.world.accounts.find(self.settings.user)
-        if account is None:
-            raise PrerequisiteError(
-                f"there is no user {self.settings.user}", hint="run the whole «darlingbuilder init»"
-            )
-        return account.owner
 
 
 def session_environment() -> Mapping[str, str]:
