@@ -10,7 +10,7 @@ from darlingbuilder.adapters import tarball
 from darlingbuilder.adapters.nix import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import nixversions, storepath
+from darlingbuilder.core import compatibility, storepath
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
@@ -44,7 +44,7 @@ class Source:
         nix = self.settings.nix
         if nix.tarball:
             return self._rooted(self._tarball_root)
-        return nix.package or nixversions.path_of(nix.version or nixversions.DEFAULT)
+        return nix.package or compatibility.nix_path(nix.version)
 
     def cacert(self) -> str | None:
         """Give the store path of the guest's cacert; None if it has none."""

@@ -1,5 +1,6 @@
 """What a check of the machine is, what it is given, and what it finds."""
 
+import datetime as dt
 import enum
 import os
 from collections.abc import Callable
@@ -57,6 +58,7 @@ class Surroundings:
     processor: str = field(default_factory=lambda: os.uname().machine)
     kernel: str = field(default_factory=lambda: os.uname().release)
     find: Callable[[str], Path | None] = process.find
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
 
 
 @dataclass(frozen=True, slots=True)
