@@ -22,7 +22,7 @@ from darlingbuilder.steps.sshd import session_environment
 # A process group of its own, for in Darling a fatal signal ends the whole group: the shell has to live to tell. It
 # tells the name, too, for Darwin numbers its signals in its own way.
 _SCRIPT = (
-    'exec 2>&1; word=$1; shift; set -m; "$@" </dev/null & wait $!; status=$?; '
+    'word=$1; shift; set -m; "$@" </dev/null 2>&1 & wait $!; status=$?; '
     'echo; echo "$word $status $([ $status -le 128 ] || kill -l $status)"'
 )
 _SIGNALLED = 128

@@ -279,7 +279,7 @@ def test_a_nix_that_did_not_answer_is_drift_that_says_so(world: FakeWorld) -> No
     upgraded.apply()
     profile_of(upgraded.settings, world).fall_back()
 
-    assert f"is {OLD}, should be {DEFAULT}, which did not answer" in details(upgraded)
+    assert f"is {OLD}, should be {DEFAULT}, which failed its trial" in details(upgraded)
 
     upgraded.apply()
     assert upgraded.check() == []
