@@ -20,6 +20,7 @@ _MANAGER = b"org.freedesktop.systemd1.Manager"
 _UNIT = b"org.freedesktop.systemd1.Unit"
 _SERVICE = b"org.freedesktop.systemd1.Service"
 _MICROSECONDS = 1e6
+_NO_LIMIT = 2**64 - 1
 # Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
 _JOB_SECONDS = 1800
 _JOURNAL_LINES = 15
@@ -48,7 +49,11 @@ class Activity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """A unit as systemd sees it. ``since``: when it last became active, in seconds of the epoch, 0 if never."""
+    """A unit as systemd sees it. ``since``: when it last became active, in seconds of the epoch, 0 if never.
+
+    ``nofile``: its soft limit of open files, whoever has set it, None for no limit or no service. ``drop_ins``: the
+    files that change it.
+    """
 
     activity: Activity
     sub: str
@@ -60,6 +65,8 @@ class UnitState:
     status_text: str
     restarts: int
     outcome: str
+    nofile: int | None
+    drop_ins: tuple[str, ...]
 
 
 class Systemd(Protocol):
@@ -115,6 +122,8 @@ class SystemdBus:
             status_text=service.get("StatusText", ""),
             restarts=service.get("NRestarts", 0),
             outcome=service.get("Result", ""),
+            nofile=_finite(service.get("LimitNOFILESoft", _NO_LIMIT)),
+            drop_ins=tuple(path.decode() for path in unit["DropInPaths"]),
         )
 
     def start(self, name: str) -> None:
@@ -233,6 +242,10 @@ def notify(*lines: str) -> None:
     from pystemd.daemon import notify as sd_notify  # noqa: PLC0415 - see the module's first line
 
     sd_notify(False, *lines)  # noqa: FBT003 - pystemd's own signature: keep the environment
+
+
+def _finite(limit: int) -> int | None:
+    return None if limit == _NO_LIMIT else limit
 
 
 def _connect() -> "DBus":

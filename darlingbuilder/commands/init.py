@@ -8,9 +8,9 @@ from darlingbuilder.commands.context import Context, say
 from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import LOCK
-from darlingbuilder.steps import preflight
+from darlingbuilder.core.errors import BuilderError, ExitCode
+from darlingbuilder.core.paths import LOCK, UNIT
+from darlingbuilder.steps import limits, preflight
 from darlingbuilder.steps.converge import converge, survey
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
@@ -43,9 +43,12 @@ def make(context: Context, plan: Plan) -> ExitCode:
     with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
         for step in plan.files:
             converge(step, announce=announce)
+    _warn(context)
     if not hook:
         # Outside the lock: the start runs this very command as its hook.
         converge(plan.service, announce=announce)
+        if plan.service.name in changed:
+            _recheck(plan)
         say(_farewell(context, changed))
     return ExitCode.OK
 
@@ -54,6 +57,23 @@ def _show(plan: Plan) -> ExitCode:
     found = survey(plan.steps)
     show_found(found, diffs=True)
     return ExitCode.OK if all(step.converged for step in found) else ExitCode.DRIFT
+
+
+def _warn(context: Context) -> None:
+    state = context.world.systemd.unit(UNIT)
+    for note in limits.notes(context.called.settings, context.world.host, state):
+        log.warning(note.what, what=note.detail, do=note.hint)
+
+
+def _recheck(plan: Plan) -> None:
+    """See what the start has made of it: a new Nix that cannot build is given up there. Raises BuilderError."""
+    for found in survey(plan.files):
+        if found.drift:
+            left = found.drift[0]
+            raise BuilderError(
+                f"{found.step}: the builder runs, but {left.what} {left.detail}",
+                hint="see why: darlingbuilder logs; all of it: darlingbuilder status",
+            )
 
 
 def _is_hook() -> bool:

@@ -9,7 +9,9 @@ from darlingbuilder.adapters.systemd import UnitState
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
+from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import UNIT
+from darlingbuilder.steps import limits
 from darlingbuilder.steps.converge import Found, survey
 from darlingbuilder.steps.ownership import pending
 from darlingbuilder.steps.plan import build
@@ -20,6 +22,14 @@ class DriftView(msgspec.Struct, frozen=True):
 
     what: str
     detail: str
+
+
+class NoteView(msgspec.Struct, frozen=True):
+    """One remark, which is no difference."""
+
+    what: str
+    detail: str
+    hint: str
 
 
 class StepView(msgspec.Struct, frozen=True):
@@ -44,6 +54,7 @@ class StatusView(msgspec.Struct, frozen=True):
     prefix: str
     converged: bool
     steps: list[StepView]
+    notes: list[NoteView]
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
@@ -60,6 +71,8 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     else:
         _print(view)
         show_found(found, diffs=False)
+        for note in view.notes:
+            say(f"  note  {note.what}: {note.detail}\n        {note.hint}")
     return ExitCode.OK if view.converged else ExitCode.DRIFT
 
 
@@ -76,6 +89,11 @@ def show_found(found: Sequence[Found], *, diffs: bool) -> None:
                 say("\n".join(f"        {line}" for line in drift.diff.splitlines()))
 
 
+def _notes(context: Context, state: UnitState | None) -> list[Note]:
+    """List what is worth knowing of the unit, if there is a builder and systemd has told its ``state``."""
+    return limits.notes(context.settings, context.world.host, state) if context.marker and state else []
+
+
 def _view(context: Context, found: Sequence[Found]) -> StatusView:
     state = _unit(context)
     return StatusView(
@@ -89,6 +107,7 @@ def _view(context: Context, found: Sequence[Found]) -> StatusView:
         prefix=str(context.settings.prefix_path),
         converged=all(step.converged for step in found),
         steps=[_step(step) for step in found],
+        notes=[NoteView(note.what, note.detail, note.hint) for note in _notes(context, state)],
     )
 
 

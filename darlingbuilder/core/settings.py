@@ -76,7 +76,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(ge=64, le=1048576, description="soft limit of open files; Nix closes each one before a build"),
     ] = 256
-    boot_timeout: Annotated[Seconds, Meta(description="seconds that one boot of the container may take")] = 60
+    boot_timeout: Annotated[
+        Seconds, Meta(description="seconds that one boot of the container, or one answer of its Nix, may take")
+    ] = 60
     grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = 600
     nix: Annotated[NixSettings, Meta(description="the guest's Nix")] = NixSettings()
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from darlingbuilder.core import nixversions
+from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.settings import NixSettings, Settings, bytes_of
 
@@ -181,7 +181,7 @@ def _check_nix(settings: Settings) -> None:
     if nix.sha256 and not nix.tarball:
         raise ConfigError("nix.sha256 is set without nix.tarball", hint="set nix.tarball, or drop nix.sha256")
     if nix.version:
-        nixversions.path_of(nix.version)
+        compatibility.nix_path(nix.version)
 
 
 def _sources(nix: NixSettings) -> Iterator[str]:

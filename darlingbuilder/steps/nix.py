@@ -88,7 +88,7 @@ class Nix:
         if wanted is None:
             return [Drift(_WHAT, f"is {current.path}, should be that of {self.settings.nix.tarball}")]
         unanswered = self._profile.unanswered()
-        why = ", which did not answer" if unanswered and unanswered.path == wanted else ""
+        why = ", which failed its trial" if unanswered and unanswered.path == wanted else ""
         return [Drift(_WHAT, f"is {current.path}, should be {wanted}{why}")]
 
     def _check_installed(self, account: Account) -> list[Drift]:

@@ -10,16 +10,16 @@ from darlingbuilder.adapters import tarball
 from darlingbuilder.adapters.nix import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import nixversions, storepath
+from darlingbuilder.core import compatibility, storepath
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Links, Tree
 from darlingbuilder.steps.profile import TOOLS, holds_nix, in_tree, nix_tree
 
-# What is rooted here, no garbage collection in the guest deletes.
-_ROOTS = Path("/var/nix/gcroots/darlingbuilder")
-_CACERT = _ROOTS / "cacert"
+# What is rooted here, no garbage collection in the guest deletes. An installation removes what it has not put here.
+ROOTS = Path("/var/nix/gcroots/darlingbuilder")
+_CACERT = ROOTS / "cacert"
 _DATABASE = Path("/") / DATABASE.relative_to("nix")
 _LOG = _DATABASE.with_name(f"{_DATABASE.name}-wal")
 _SQLITE = b"SQLite format 3\0"
@@ -44,7 +44,7 @@ class Source:
         nix = self.settings.nix
         if nix.tarball:
             return self._rooted(self._tarball_root)
-        return nix.package or nixversions.path_of(nix.version or nixversions.DEFAULT)
+        return nix.package or compatibility.nix_path(nix.version)
 
     def cacert(self) -> str | None:
         """Give the store path of the guest's cacert; None if it has none."""
@@ -83,7 +83,7 @@ class Source:
 
     @property
     def _tarball_root(self) -> Path:
-        return _ROOTS / f"tarball-{self.settings.nix.sha256}"
+        return ROOTS / f"tarball-{self.settings.nix.sha256}"
 
     def _rooted(self, link: Path) -> str | None:
         # The guest's user can change it, and gains nothing: the store behind it is theirs as well.
@@ -145,10 +145,10 @@ class Source:
         return cacert
 
     def _root_links(self, account: Account, links: dict[Path, str]) -> None:
-        self._tree.make_directory(_ROOTS, owner=account.owner)
-        for name in self._tree.names(_ROOTS):
-            if not links.get(_ROOTS / name):
-                self._tree.remove(_ROOTS / name)
+        self._tree.make_directory(ROOTS, owner=account.owner)
+        for name in self._tree.names(ROOTS):
+            if not links.get(ROOTS / name):
+                self._tree.remove(ROOTS / name)
         for link, target in links.items():
             if target and self._tree.link(link) != target:
                 self._tree.write_link(link, target, owner=account.owner)

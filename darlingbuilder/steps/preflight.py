@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.prerequisites import darling, nix, place, port, programs, ssh, system
+from darlingbuilder.steps.prerequisites import darling, nix, place, platform, port, programs, ssh, system
 from darlingbuilder.steps.prerequisites.finding import Check, Cost, Finding, Level, Surroundings
 
 CHECKS = (
@@ -33,6 +33,7 @@ CHECKS = (
     Check("systemd", "the unit is started, stopped and asked over D-Bus", system.bus),
     Check("nix", "older ones cannot do what the builder needs", nix.version),
     Check("platforms", "a system that Nix counts as its own is never sent to a builder", nix.platforms, Cost.DEAR),
+    Check("nixpkgs", "a program runs where its macOS is no newer than the guest's", platform.nixpkgs),
     Check("ssh", "Nix connects through an alias in ssh_config.d", ssh.configuration, Cost.DEAR),
 )
 

@@ -9,6 +9,7 @@ from darlingbuilder.adapters.process import TIMED_OUT, Completed
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.machines import SYSTEM
 from darlingbuilder.core.paths import ALIAS, UNIT
+from darlingbuilder.steps import trial
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Layer, UnmetError
 
@@ -126,7 +127,7 @@ def _store(access: Access, seconds: float) -> str:
 def _build(access: Access, seconds: float) -> str:
     nonce = secrets.token_hex(16)
     said = nixclient.build_remotely(
-        _expression(nonce, access.machine.mandatory),
+        trial.expression(nonce, access.machine.mandatory),
         builders=access.builders,
         extra=access.environment,
         timeout=seconds,
@@ -135,23 +136,9 @@ def _build(access: Access, seconds: float) -> str:
     if said.code != 0 or not lines:
         raise _failure(said, f"a derivation of {SYSTEM} was not built", seconds)
     output = Path(lines[-1])
-    host = access.world.host
-    if host.read(output / "nonce") != f"{nonce}\n".encode() or host.link(output / "link") != "nonce":
+    if not trial.is_right(access.world.host, output, nonce):
         raise UnmetError(f"{output} does not hold what was built: a file «nonce» with {nonce}, and a link to it")
     return str(output)
-
-
-def _expression(nonce: str, features: tuple[str, ...]) -> str:
-    """Give a derivation that nobody has built before; it needs neither nixpkgs nor a PATH."""
-    # The shell must be the last to end: a shell becomes its last command, and Nix kills a builder that has closed
-    # its output (LocalDerivationGoal::buildDone), as coreutils do a moment before they exit.
-    script = f"/bin/mkdir $out; echo {nonce} > $out/nonce; /bin/ln -s nonce $out/link; exit 0"
-    needed = " ".join(f'"{feature}"' for feature in features)
-    return (
-        f'derivation {{ name = "darlingbuilder-test-{nonce}"; system = "{SYSTEM}"; builder = "/bin/sh"; '
-        f'args = [ "-e" "-c" "{script}" ]; requiredSystemFeatures = [ {needed} ]; '
-        "preferLocalBuild = false; allowSubstitutes = false; }"
-    )
 
 
 def _failure(said: Completed, what: str, seconds: float) -> UnmetError:

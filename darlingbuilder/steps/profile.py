@@ -32,7 +32,7 @@ class Profile:
     """/nix/var/nix/profiles/default of the guest, as Nix itself would keep it; new links become ``owner``'s.
 
     What a generation leads to, no garbage collection deletes. An upgrade makes a new generation and keeps the
-    one before until ``settle``: the new Nix has answered; or ``fall_back``: it has not.
+    one before until ``settle``: the new Nix has passed its trial; or ``fall_back``: it has not.
     """
 
     tree: Tree
@@ -68,14 +68,14 @@ class Profile:
         if unanswered and unanswered.path == path:
             self._switch(unanswered.number)
             return
-        # What did not answer is nothing to fall back to.
+        # What failed its trial is nothing to fall back to.
         self._drop(one for one in self.generations() if current and one.number > current.number)
         number = max((one.number for one in self.generations()), default=0) + 1
         self.tree.write_link(_link(number), path, owner=self.owner)
         self._switch(number)
 
     def settle(self) -> None:
-        """Drop every generation but the current: its Nix has answered."""
+        """Drop every generation but the current: its Nix has passed its trial."""
         current = self.current()
         self._drop(one for one in self.generations() if current and one != current)
 

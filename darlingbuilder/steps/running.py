@@ -12,14 +12,14 @@ from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import CONTROL_SOCKETS, GUEST_PROFILE, SSHD_CONFIG, Paths
+from darlingbuilder.core.paths import CONTROL_SOCKETS, SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.nixprobe import NixProbe
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.store import Store
 
 _SSHD = Path("/usr/sbin/sshd")
 _BANNER_SECONDS = 5.0
-_ANSWER_SECONDS = 60.0
 # A build is one of these in the guest: «nix-daemon --stdio» for ssh-ng, «nix-store --serve» for ssh. An idle
 # ControlMaster keeps its connection, but none of them.
 _SERVING = frozenset({"nix-daemon", "nix-store"})
@@ -35,11 +35,7 @@ class Builder:
 
     def boot(self) -> Running:
         """Bring up the container and its sshd. Gives the sshd once it greets; raises DarlingError."""
-        self.tell("STATUS=booting the container")
-        self.world.darling.shutdown()
-        with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
-            self.world.darling.boot(boot_log)
-        Store(self.settings, self.world).mount()
+        self._bring_up()
         self._settle_nix()
         self._refuse_foreign_listener()
         self.tell("STATUS=starting sshd")
@@ -54,19 +50,33 @@ class Builder:
             raise DarlingError("sshd ended as soon as it was started", hint="see what it says: darlingbuilder logs")
         return sshd
 
+    def _bring_up(self) -> None:
+        """Boot the container, from nothing, and mount its store."""
+        self.tell("STATUS=booting the container")
+        self.world.darling.shutdown()
+        with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
+            self.world.darling.boot(boot_log)
+        Store(self.settings, self.world).mount()
+
     def _settle_nix(self) -> None:
-        """After an upgrade, drop the Nix before if the new one answers, and go back to it if not."""
-        profile = profile_of(self.settings, self.world)
-        current, previous = profile.current(), profile.previous()
-        if current is None or previous is None:
-            return
-        # The status proves nothing: a process killed by SIGKILL gives 0.
-        asked = self.world.darling.run(f"{GUEST_PROFILE}/bin/nix-store", "--version", timeout=_ANSWER_SECONDS)
-        if "(Nix)" in asked.stdout:
+        """See that the guest's Nix can build, and go back to the one before it while it cannot.
+
+        Raises DarlingError where there is none: rather no builder than one whose every build fails.
+        """
+        self.tell("STATUS=trying the guest's Nix")
+        profile, probe = profile_of(self.settings, self.world), NixProbe(self.settings, self.world)
+        while current := profile.current():
+            unfit = probe.examine(current.path)
+            if unfit is None:
+                break
+            kept = profile.fall_back()
+            if kept is None:
+                raise DarlingError(f"the guest's Nix {unfit}", hint=unfit.hint)
+            log.error("the new Nix is not used", why=unfit, kept=kept.path, do=unfit.hint)
+            # What the trial has left running, and drain would take for builds, ends with the container.
+            self._bring_up()
+        if profile.unanswered() is None:
             profile.settle()
-            return
-        profile.fall_back()
-        log.error("the new Nix does not answer", new=current.path, kept=previous.path, said=asked.stderr.strip())
 
     def _sshd_command(self) -> list[str]:
         """Give the command of the guest's sshd, with what only some versions of it understand."""

@@ -44,7 +44,7 @@ class Service:
             str(UNIT_FILE): self.world.host.attributes(UNIT_FILE),
             str(SSHD_CONFIG): guest.attributes(SSHD_CONFIG),
             str(HOST_KEY): guest.attributes(HOST_KEY),
-            # A start is what sees whether a new Nix answers.
+            # A start is what tries a new Nix.
             str(GUEST_PROFILE): nix_tree(self.settings, self.world).attributes(DEFAULT),
         }
         return [

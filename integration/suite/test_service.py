@@ -109,3 +109,29 @@ def test_status_answers_without_a_bus(builder: Site) -> None:
 
 def test_logs_show_what_sshd_says(builder: Site) -> None:
     assert "Server listening on 127.0.0.1" in builder.tool("logs").stdout
+
+
+def test_a_drop_in_that_raises_the_limit_of_open_files_is_remarked_on_and_left_alone(builder: Site) -> None:
+    drop_in = builder.file(f"/etc/systemd/system/{UNIT}.d/limits.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nLimitNOFILE=20000\n")
+    builder.machine.run("systemctl", "daemon-reload")
+    remark = f"/etc/systemd/system/{UNIT}.d/limits.conf gives a soft limit of 20000 of open files, «nofile» is 256"
+
+    code, answer = builder.status()
+    initialised = builder.tool("init")
+
+    assert (code, answer["converged"]) == (0, True)
+    (note,) = answer["notes"]
+    assert remark in note["detail"]
+    assert f"warning: {UNIT}" in initialised.stderr
+    assert remark in initialised.stderr
+    assert "daemon-reload" in initialised.stderr
+    assert "nothing was changed" in initialised.stdout
+    assert "  note  " in builder.tool("status").stdout
+
+    drop_in.unlink()
+    drop_in.parent.rmdir()
+    builder.machine.run("systemctl", "daemon-reload")
+    assert builder.status()[1]["notes"] == []
+    assert "warning" not in builder.tool("init").stderr

@@ -33,12 +33,18 @@ class Ground:
         self.host.write(DIRECTORY / name, text.encode())
         self.systemd.reload()
 
+    def write_drop_in(self, text: str) -> Path:
+        path = DIRECTORY / f"{UNIT}.d" / "more.conf"
+        self.host.write(path, text.encode())
+        return path
+
     def clear(self) -> None:
         for name in (UNIT, BROKEN):
             self.systemd.stop(name)
             self.systemd.disable(name)
             self.systemd.reset_failed(name)
             self.host.remove(DIRECTORY / name)
+            self.host.remove(DIRECTORY / f"{name}.d")
         self.systemd.reload()
 
 
@@ -230,6 +236,29 @@ def test_a_masked_unit_says_so_and_cannot_be_started(ground: Ground) -> None:
     assert (state.load, state.file_state) == ("masked", "masked")
     with pytest.raises(SystemdError, match=UNIT):
         ground.systemd.start(UNIT)
+
+
+def test_the_soft_limit_of_open_files_is_that_of_the_unit_file(ground: Ground) -> None:
+    ground.write(SLEEP.replace("[Install]", "LimitNOFILE=300:4096\n[Install]"))
+    state = ground.systemd.unit(UNIT)
+    assert (state.nofile, state.drop_ins) == (300, ())
+
+
+def test_a_drop_in_counts_once_it_is_read_and_is_named(ground: Ground) -> None:
+    ground.write(SLEEP.replace("[Install]", "LimitNOFILE=300:4096\n[Install]"))
+    ground.systemd.start(UNIT)
+
+    drop_in = ground.write_drop_in("[Service]\nLimitNOFILE=500:4096\n")
+
+    assert ground.systemd.unit(UNIT).needs_reload
+    ground.systemd.reload()
+    state = ground.systemd.unit(UNIT)
+    assert (state.nofile, state.drop_ins, state.needs_reload) == (500, (str(drop_in),), False)
+
+
+def test_a_service_without_a_limit_of_its_own_has_systemds(ground: Ground) -> None:
+    ground.write(SLEEP)
+    assert ground.systemd.unit(UNIT).nofile != 300
 
 
 CALLS: dict[str, Callable[[Systemd], object]] = {

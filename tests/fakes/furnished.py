@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from darlingbuilder.core import config, nixversions
+from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.config import Config
 from darlingbuilder.steps.registration import NIX_DAEMON
 from tests.fakes.nix import add
@@ -40,7 +40,7 @@ def furnish(world: FakeWorld) -> FakeWorld:
     for path, content in FOREIGN.items():
         world.host.write(Path(path), content)
     add(world.host.root, CACERT, CACERT_FILES)
-    for version in nixversions.PATHS.values():
+    for version in compatibility.nix_paths().values():
         add(world.host.root, version, NIX_FILES, (CACERT,))
     world.systemd.packaged.add(NIX_DAEMON)
     world.systemd.start(NIX_DAEMON)

@@ -1,5 +1,6 @@
 """systemd in memory, reading its unit files from a tree as the real one does."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,14 @@ _ABSENT = UnitState(
     status_text="",
     restarts=0,
     outcome="success",
+    nofile=None,
+    drop_ins=(),
 )
+# What systemd itself gives a service that asks for nothing.
+_NOFILE = 1024
+_LIMIT = re.compile(r"^LimitNOFILE=([0-9]+)(?::[0-9]+)?$", re.MULTILINE)
+
+Files = dict[Path, bytes]
 
 
 @dataclass(slots=True)
@@ -40,7 +48,7 @@ class FakeSystemd:
     on_start: Callable[[str], None] = lambda _name: None
     clock: Callable[[], float] = time.time
     _running: dict[str, UnitState] = field(default_factory=dict)
-    _read: dict[str, bytes] = field(default_factory=dict)
+    _read: dict[str, Files] = field(default_factory=dict)
     _enabled: set[str] = field(default_factory=set)
     _last_pid: int = 1000
 
@@ -55,7 +63,9 @@ class FakeSystemd:
             state,
             load=load,
             file_state=self._file_state(name, load),
-            needs_reload=name in self._read and self._read[name] != self._file(name),
+            needs_reload=name in self._read and self._read[name] != self._files(name),
+            nofile=_nofile(self._read.get(name)),
+            drop_ins=tuple(str(path) for path in self._read.get(name, {}) if path.name != name),
         )
 
     def start(self, name: str) -> None:
@@ -94,10 +104,10 @@ class FakeSystemd:
         """See Systemd."""
         self._answer()
         for name in list(self._read):
-            if (content := self._file(name)) is None:
-                del self._read[name]
+            if files := self._files(name):
+                self._read[name] = files
             else:
-                self._read[name] = content
+                del self._read[name]
 
     def enable(self, name: str) -> None:
         """See Systemd."""
@@ -134,13 +144,16 @@ class FakeSystemd:
         """Read the unit's file if it was not read before, as systemd does when a unit is first asked for."""
         if self.host.link(_DIRECTORY / name) == _MASK:
             return "masked"
-        content = self._file(name)
-        if content is not None:
-            self._read.setdefault(name, content)
+        if files := self._files(name):
+            self._read.setdefault(name, files)
         return "loaded" if name in self._read or name in self.packaged else "not-found"
 
-    def _file(self, name: str) -> bytes | None:
-        return self.host.read(_DIRECTORY / name)
+    def _files(self, name: str) -> Files:
+        """Give the unit's file and, in the order in which they count, its drop-ins; nothing if there is no file."""
+        directory = _DIRECTORY / f"{name}.d"
+        drop_ins = [directory / one for one in self.host.names(directory) if one.endswith(".conf")]
+        found = {path: self.host.read(path) or b"" for path in (_DIRECTORY / name, *drop_ins)}
+        return found if self.host.attributes(_DIRECTORY / name) else {}
 
     def _file_state(self, name: str, load: str) -> str:
         if load == "masked":
@@ -148,3 +161,11 @@ class FakeSystemd:
         if load == "not-found":
             return ""
         return "enabled" if name in self._enabled else "disabled"
+
+
+def _nofile(files: Files | None) -> int | None:
+    """Give the soft limit that ``files`` set, the last one counting; systemd's own where none does."""
+    if not files:
+        return None
+    found = [limit for content in files.values() for limit in _LIMIT.findall(content.decode())]
+    return int(found[-1]) if found else _NOFILE

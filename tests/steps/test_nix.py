@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters.nix import DATABASE
-from darlingbuilder.core import nixversions
+from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError, NixError, PrerequisiteError
 from darlingbuilder.core.managed import HEADER
 from darlingbuilder.core.paths import CA_BUNDLE, NIX_CONF, Paths
@@ -20,8 +20,8 @@ from tests.fakes.nix import add
 from tests.fakes.release import CACERT, CACERT_FILES, NIX_FILES, Release
 from tests.fakes.world import FakeWorld, fake_world
 
-DEFAULT = nixversions.path_of(nixversions.DEFAULT)
-OLD = nixversions.path_of("2.19.3")
+DEFAULT = compatibility.nix_path()
+OLD = compatibility.nix_path("2.19.3")
 HELLO = "/nix/store/00000000000000000000000000000000-hello-2.12"
 HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 CACERT_ROOT = Path("/var/nix/gcroots/darlingbuilder/cacert")
@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> FakeWorld:
     (tmp_path / "machine").mkdir()
     world = fake_world(tmp_path / "machine").with_prefix()
     cache = tmp_path / "cache"
-    for path in nixversions.PATHS.values():
+    for path in compatibility.nix_paths().values():
         add(cache, path, NIX_FILES)
     add(cache, CACERT, CACERT_FILES)
     add(cache, HELLO, {"bin/hello": ""})
@@ -279,7 +279,7 @@ def test_a_nix_that_did_not_answer_is_drift_that_says_so(world: FakeWorld) -> No
     upgraded.apply()
     profile_of(upgraded.settings, world).fall_back()
 
-    assert f"is {OLD}, should be {DEFAULT}, which did not answer" in details(upgraded)
+    assert f"is {OLD}, should be {DEFAULT}, which failed its trial" in details(upgraded)
 
     upgraded.apply()
     assert upgraded.check() == []

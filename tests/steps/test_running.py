@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters import procfs
-from darlingbuilder.core import nixversions
+from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import GUEST_NIX, GUEST_PROFILE, SSHD_CONFIG, Paths
 from darlingbuilder.steps.profile import profile_of
@@ -18,7 +18,7 @@ from tests.steps.prerequisites.machine import listening
 from tests.steps.running_builder import Site, site
 
 NIX_STORE = f"{GUEST_PROFILE}/bin/nix-store"
-OLD, NEW = "2.19.3", nixversions.DEFAULT
+OLD, NEW = "2.19.3", compatibility.table().default_nix
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.process import Completed
-from darlingbuilder.core import nixversions
+from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites import guestcalls, guestssh
@@ -252,7 +252,7 @@ def judge_identity(told: str, nix: str) -> Verdict:
 def chosen_nix(settings: Settings) -> str:
     """Name the Nix that the settings choose for the guest."""
     nix = settings.nix
-    return nix.tarball or nix.package or f"Nix {nix.version or nixversions.DEFAULT}"
+    return nix.tarball or nix.package or f"Nix {nix.version or compatibility.table().default_nix}"
 
 
 def shutdown(scratch: Scratch) -> Verdict:

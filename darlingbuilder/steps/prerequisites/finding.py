@@ -1,5 +1,6 @@
 """What a check of the machine is, what it is given, and what it finds."""
 
+import datetime as dt
 import enum
 import os
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Surroundings:
     kernel: str = field(default_factory=lambda: os.uname().release)
     find: Callable[[str], Path | None] = process.find
     resolves: Callable[[str, float], bool] = tcp.resolves
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
 
 
 @dataclass(frozen=True, slots=True)

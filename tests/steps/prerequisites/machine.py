@@ -1,5 +1,6 @@
 """A machine that has all that a builder needs, to take something away from."""
 
+import datetime as dt
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,9 +42,15 @@ def fit(tmp_path: Path, settings: Settings | None = None, *, mounts: str = MOUNT
 
 
 def around(world: FakeWorld, settings: Settings) -> Surroundings:
-    """Give root's view of ``world``, whose processor and tools are right."""
+    """Give root's view of ``world``, whose processor and tools are right, in a year of the platform's life."""
     return Surroundings(
-        settings, world, uid=0, processor="x86_64", kernel="6.18.0", find=lambda name: Path("/usr/bin") / name
+        settings,
+        world,
+        uid=0,
+        processor="x86_64",
+        kernel="6.18.0",
+        find=lambda name: Path("/usr/bin") / name,
+        today=dt.date(2026, 4, 1),
     )
 
 
