@@ -3,6 +3,7 @@
 import contextlib
 import enum
 import select
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _NO_LIMIT = 2**64 - 1
 # Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
 _JOB_SECONDS = 1800
 _JOURNAL_LINES = 15
+_LINE_WIDTH = 200
 _ABSENT_UNIT = (
     "NoSuchUnit",
     "UnitNotFound",
@@ -223,18 +225,15 @@ class SystemdBus:
 
 def last_lines(unit: str, count: int) -> str:
     """Give the last ``count`` lines of the journal of ``unit``."""
-    return process.run(
+    printed = process.run(
         "journalctl",
-        "--unit",
-        unit,
-        "--lines",
-        str(count),
-        "--output",
-        "short-iso",
-        "--no-pager",
-        "--quiet",
+        "--unit", unit,
+        "--lines", str(count),
+        "--output", "short-iso",
+        "--no-pager", "--quiet",
         check=False,
-    ).stdout
+    ).stdout  # fmt: skip
+    return "\n".join(textwrap.shorten(line, _LINE_WIDTH, placeholder=" …") for line in printed.splitlines())
 
 
 def notify(*lines: str) -> None:

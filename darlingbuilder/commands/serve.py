@@ -20,9 +20,10 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     settings = context.require_builder()
     builder = Builder(settings, context.world, notify)
     try:
-        sshd = builder.boot()
-        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}")
-        log.info("serving", port=settings.port, container=context.world.darling.server())
+        sshd, corrections = builder.boot()
+        told = ", ".join(sorted(corrections)) or "none"
+        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}, corrections in force: {told}")
+        log.info("serving", port=settings.port, container=context.world.darling.server(), corrections=told)
         builder.watch(sshd, seconds=_interval())
     except KeyboardInterrupt:
         _heed_no_further_signal()

@@ -13,6 +13,7 @@ GUEST_ETC = Path("/private/etc/darlingbuilder")
 SSHD_CONFIG = GUEST_ETC / "sshd_config"
 HOST_KEY = GUEST_ETC / "ssh_host_ed25519_key"
 AUTHORIZED_KEYS = GUEST_ETC / "authorized_keys"
+SHIM = GUEST_ETC / "compat.dylib"
 CA_BUNDLE = GUEST_ETC / "ca-bundle.crt"
 NIX_CONF = Path("/private/etc/nix/nix.conf")
 PASSWD = Path("/private/etc/passwd")

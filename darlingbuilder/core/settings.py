@@ -72,6 +72,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     register: Annotated[
         bool, Meta(description="register the builder with the host's Nix; NixOS does that itself")
     ] = True
+    compat: Annotated[
+        Literal["auto", "always", "never"],
+        Meta(description="corrections of a stock Darling's defects: where they are found, all of them, none"),
+    ] = "auto"
+    compat_builds: Annotated[bool, Meta(description="carry the corrections on into builds")] = True
     nofile: Annotated[
         int,
         Meta(ge=64, le=1048576, description="soft limit of open files; Nix closes each one before a build"),

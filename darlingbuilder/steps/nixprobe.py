@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +78,12 @@ class NixProbe:
 
     That it has passed is told by a link among the guest's gc roots, whose name stands for the Nix, the launcher, the
     sessions' environment and this version of us. Whoever removes it gets another trial; the guest's user, who can
-    forge it, gets a Nix that does not build.
+    forge it, gets a Nix that does not build. ``preload``: the variables that put corrections in force.
     """
 
     settings: Settings
     world: World
+    preload: Mapping[str, str]
 
     def examine(self, nix: str) -> Unfit | None:
         """Say how the Nix with the store path ``nix`` fails; None if it passes, or has passed before."""
@@ -129,7 +130,7 @@ class NixProbe:
 
     def _environment(self) -> Iterator[str]:
         user = self.settings.user
-        variables = {"HOME": f"/Users/{user}", "USER": user, "LOGNAME": user, **session_environment()}
+        variables = {"HOME": f"/Users/{user}", "USER": user, "LOGNAME": user, **session_environment(), **self.preload}
         return (f"{variable}={value}" for variable, value in variables.items())
 
     def _unfit(self, nix: str, asked: str, told: _Told) -> Unfit:

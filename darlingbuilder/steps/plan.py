@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.config import Config
+from darlingbuilder.steps.compat import Compat
 from darlingbuilder.steps.keys import Keys
 from darlingbuilder.steps.nix import Nix
 from darlingbuilder.steps.ownership import Ownership
@@ -40,6 +41,7 @@ def build(config: Config, world: World, *, purge: bool = False) -> Plan:
             Prefix(settings, world),
             Keys(settings, world, purge=purge),
             Sshd(settings, world),
+            Compat(settings, world),
             Nix(settings, world),
             Store(settings, world),
             Units(config, world),

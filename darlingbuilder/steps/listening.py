@@ -1,0 +1,96 @@
+"""The guest's sshd: started with the corrections that this Darling needs, greeting, and found again."""
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.adapters import process, procfs, tcp
+from darlingbuilder.adapters.process import Running
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import log, shim, wait
+from darlingbuilder.core.errors import DarlingError
+from darlingbuilder.core.paths import SSHD_CONFIG
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps import corrections
+from darlingbuilder.steps.corrections import IPV4, Defect
+from darlingbuilder.steps.sshd import session_environment
+
+_SSHD = Path("/usr/sbin/sshd")
+_BANNER_SECONDS = 5.0
+# For how long a listening sshd is asked for its banner before its connections count as dying.
+_SECONDS_TO_GREET = 3.0
+_SECONDS_TO_END = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The sshd of one run of the builder; the container must be up and its store mounted."""
+
+    settings: Settings
+    world: World
+
+    def start(self) -> tuple[Running, frozenset[str]]:
+        """Start sshd. Gives it with the corrections that are in force. Raises DarlingError."""
+        chosen = frozenset(shim.CORRECTIONS) if self.settings.compat == "always" else frozenset()
+        while True:
+            sshd = self._launched(chosen)
+            defect = self._defect(sshd)
+            if defect is None:
+                return sshd, chosen
+            if defect.bearable and (self.settings.compat == "never" or defect.cures <= chosen):
+                log.warning("a defect of this Darling remains", defect=defect.name, meaning=defect.meaning)
+                return sshd, chosen
+            self._end(sshd)
+            if self.settings.compat == "never":
+                corrections.refuse(defect)
+            chosen = corrections.cured(chosen, defect)
+
+    def greets(self) -> bool:
+        """Whether our sshd, and no other, greets with an SSH banner."""
+        return tcp.is_ssh(self.settings.port, timeout=_BANNER_SECONDS)
+
+    def process(self) -> procfs.Process | None:
+        """Find the listening sshd among the container's processes; None if it takes no connections."""
+        inside = {found.pid for found in self.world.darling.processes()}
+        return next((found for found in procfs.listeners(self.settings.port) if found.pid in inside), None)
+
+    def _launched(self, chosen: frozenset[str]) -> Running:
+        # Its log goes where ours goes, the journal.
+        sshd = self.world.darling.start(*self._command(chosen), log=sys.stderr.buffer)
+        seconds = self.settings.boot_timeout
+        if not wait.until(lambda: sshd.poll() is not None or self.process() is not None, seconds=seconds):
+            raise DarlingError(
+                f"sshd does not listen on 127.0.0.1:{self.settings.port} within {seconds} s",
+                hint="see what it says: darlingbuilder logs",
+            )
+        if sshd.poll() is not None:
+            raise DarlingError("sshd ended as soon as it was started", hint="see what it says: darlingbuilder logs")
+        return sshd
+
+    def _defect(self, sshd: Running) -> Defect | None:
+        wait.until(lambda: sshd.poll() is not None or self.greets(), seconds=_SECONDS_TO_GREET)
+        return corrections.session_defect(self.settings) if self.greets() else IPV4
+
+    def _command(self, chosen: frozenset[str]) -> list[str]:
+        variables = corrections.environment(chosen, builds=self.settings.compat_builds)
+        preload = [f"{name}={value}" for name, value in variables.items()]
+        # Of several SetEnv the first counts, and the command line comes before the configuration.
+        session = " ".join(f"{name}={value}" for name, value in {**session_environment(), **variables}.items())
+        options = ["-o", f"SetEnv={session}"] if variables else []
+        return ["/usr/bin/env", *preload, str(_SSHD), "-D", "-e", "-f", str(SSHD_CONFIG), *options, *self._lenient()]
+
+    def _lenient(self) -> list[str]:
+        # From 9.8 on a client that leaves without logging in is punished, and all of ours share one address: the
+        # watchdog's look at the banner would shut Nix out. Older versions refuse the very word.
+        program = self.world.darling.files().read(_SSHD) or b""
+        return ["-o", "PerSourcePenalties=no"] if b"PerSourcePenalties" in program else []
+
+    def _end(self, sshd: Running) -> None:
+        # The launcher swallows SIGTERM; sshd itself is a process of the host.
+        if found := self.process():
+            process.kill(found.pid, signal.SIGTERM)
+        if not wait.until(lambda: sshd.poll() is not None and self.process() is None, seconds=_SECONDS_TO_END):
+            raise DarlingError(
+                f"sshd does not end within {_SECONDS_TO_END:g} s", hint="see what it says: darlingbuilder logs"
+            )
