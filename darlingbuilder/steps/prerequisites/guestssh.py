@@ -8,7 +8,7 @@ from pathlib import Path
 from darlingbuilder.adapters import tcp
 from darlingbuilder.adapters.darling import Darling
 from darlingbuilder.adapters.process import Completed, Running
-from darlingbuilder.adapters.sshclient import Client
+from darlingbuilder.adapters.sshclient import Login
 from darlingbuilder.core import keypair, render, wait
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.steps.prerequisites.finding import Verdict, failure, ok, warning
@@ -71,7 +71,8 @@ def output(scratch: Scratch) -> Verdict:
         )
     word = secrets.token_hex(8)
     limit = scratch.left(_LOGIN_SECONDS)
-    said = _client(scratch, seen.port, address).run("echo", word, timeout=limit)
+    login = _login(scratch, seen.port, address)
+    said = scratch.surroundings.world.ssh.session(login, f"echo {word}", timeout=limit)
     return judge_output(said, word, limit)
 
 
@@ -133,18 +134,15 @@ def _configure(scratch: Scratch, darling: Darling, port: int) -> None:
     tree.write(scratch.directory / "keys" / "known_hosts", known.encode())
 
 
-def _client(scratch: Scratch, port: int, address: str) -> Client:
-    settings = (
-        f"IdentityFile={scratch.keys / 'user'}",
-        f"Port={port}",
-        f"UserKnownHostsFile={scratch.keys / 'known_hosts'}",
-        f"HostKeyAlias={_ALIAS}",
-        "StrictHostKeyChecking=yes",
-        "IdentitiesOnly=yes",
-        "BatchMode=yes",
+def _login(scratch: Scratch, port: int, address: str) -> Login:
+    return Login(
+        user=scratch.account.name,
+        port=port,
+        key=scratch.keys / "user",
+        known_hosts=scratch.keys / "known_hosts",
+        alias=_ALIAS,
+        address=address,
     )
-    options = ("-F", "none", *(word for setting in settings for word in ("-o", setting)))
-    return Client(f"{scratch.account.name}@{address}", options)
 
 
 def _free_port() -> int:
