@@ -11,6 +11,7 @@ from darlingbuilder.adapters.process import Completed, Running
 from darlingbuilder.adapters.sshclient import Login
 from darlingbuilder.core import keypair, render, wait
 from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.steps.prerequisites import cure
 from darlingbuilder.steps.prerequisites.finding import Verdict, failure, ok, warning
 from darlingbuilder.steps.prerequisites.guest import responsive
 from darlingbuilder.steps.prerequisites.scratch import Scratch, UnseenError, outcome, shown, tail
@@ -50,7 +51,7 @@ def judge_ipv4(seen: Answers) -> Verdict:
     if _IP_OPTIONS in seen.log or (seen.ipv6 or "").startswith(_SSH):
         return warning(
             f"connections to {_IPV4} die, those to {_IPV6} do not",
-            "nothing: the compat shim cures it (getsockopt)",
+            cure.hint("getsockopt"),
             "dies",
         )
     said = f"; it says: {shown(seen.log)}" if seen.log else ""
@@ -88,7 +89,7 @@ def judge_output(said: Completed, word: str, seconds: float) -> Verdict:
         return ok("a session prints what it is asked to, and nothing else", 0)
     detail = f"{len(stray)} stray lines in a session: {shown(' / '.join(stray))}"
     if all(_STRAY in line for line in stray):
-        return warning(detail, "nothing: the compat shim cures it (proc_pidinfo)", len(stray))
+        return warning(detail, cure.hint("proc_pidinfo"), len(stray))
     return failure(
         detail, "find what prints that (a profile in /etc of the guest?); the shim does not cure it", len(stray)
     )
