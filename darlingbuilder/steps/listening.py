@@ -101,7 +101,8 @@ class Listening:
             why = f"it has defects: {named}" if found else f"compat is {self.settings.compat}"
             log.info("the compat shim corrects this Darling", why=why, corrections=", ".join(sorted(chosen)))
         if left:
-            log.warning("a defect of this Darling remains", defect=left.name, meaning=left.meaning)
+            remedy = corrections.uncured(left, self.settings).hint
+            log.warning("a defect of this Darling remains", defect=left.name, meaning=left.meaning, do=remedy)
 
     def _command(self, chosen: frozenset[str]) -> list[str]:
         variables = corrections.environment(chosen)

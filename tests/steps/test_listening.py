@@ -103,6 +103,7 @@ def test_with_never_signals_are_borne_and_remarked_on(ours: Site, capfd: pytest.
     said = capfd.readouterr().err
     assert "warning: a defect of this Darling remains" in said
     assert SIGNALS.meaning in said
+    assert 'compat = "auto"' in said
 
 
 def test_what_is_corrected_is_said_in_one_line(ours: Site, capfd: pytest.CaptureFixture[str]) -> None:
