@@ -173,8 +173,7 @@ def test_who_cannot_log_in_says_why(ours: Site) -> None:
     assert "logs" in caught.value.hint
 
 
-def test_a_session_that_does_not_end_is_an_error(ours: Site) -> None:
-    listened = listening(ours, boot_timeout="2")
+def test_a_nix_that_hangs_hides_no_other_defect_and_is_left_to_its_trial(ours: Site) -> None:
+    listened = listening(ours, wrong=frozenset({"signals"}), boot_timeout="1")
     ours.darling.shell.nixes["2.31.2"] = "sleep 30"
-    with pytest.raises(DarlingError, match="a session in the guest does not end within 2 s"):
-        listened.start()
+    assert "signals" in listened.start()[1]
