@@ -1,6 +1,7 @@
 """OpenSSH's client on the host: commands through an alias, the server's key, and kept connections."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from darlingbuilder.adapters.process import Completed
 from darlingbuilder.core.errors import PrerequisiteError
 
 _SECONDS_TO_EXIT = 5
+_SECONDS_TO_CONNECT = 20
 _ADDRESS = "127.0.0.1"
 
 
@@ -32,6 +34,37 @@ class Client:
         """Give the options in force for the alias, by lower-case name; of a repeated one the last."""
         printed = process.run("ssh", *self.options, "-G", self.host, timeout=_SECONDS_TO_EXIT).stdout
         return dict(line.split(" ", 1) for line in printed.splitlines() if " " in line)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Where an sshd in a guest is reached, and as whom; ``known_hosts`` pins its key under the name ``alias``."""
+
+    user: str
+    port: int
+    key: Path
+    known_hosts: Path
+    alias: str
+    address: str = _ADDRESS
+
+    @property
+    def client(self) -> Client:
+        """Ssh by this login alone: of this machine's own configuration, agents and keys it heeds nothing."""
+        options = {
+            "Port": self.port,
+            "User": self.user,
+            "IdentityFile": self.key,
+            "IdentitiesOnly": "yes",
+            "IdentityAgent": "none",
+            "PreferredAuthentications": "publickey",
+            "BatchMode": "yes",
+            "HostKeyAlias": self.alias,
+            "StrictHostKeyChecking": "yes",
+            "UserKnownHostsFile": self.known_hosts,
+            "GlobalKnownHostsFile": os.devnull,
+            "ConnectTimeout": _SECONDS_TO_CONNECT,
+        }
+        return Client(self.address, ("-F", "none", *(f"-o{name}={value}" for name, value in options.items())))
 
 
 def host_key(port: int, *, timeout: float) -> str | None:

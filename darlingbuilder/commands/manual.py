@@ -8,7 +8,7 @@ from pathlib import Path
 
 from darlingbuilder import __version__
 from darlingbuilder.commands.context import Context, say
-from darlingbuilder.core import config, paths, render
+from darlingbuilder.core import config, paths, render, shim
 from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
@@ -53,6 +53,7 @@ def page(parser: ArgumentParser) -> str:
         verbs=[_verb(name, sub, common) for name, sub in verbs.items()],
         settings=[_setting(setting) for setting in config.table().values()],
         exit_codes=[Entry(str(int(code)), roff(code.meaning)) for code in ExitCode],
+        corrections=[Entry(roff(name), roff(text)) for name, text in shim.CORRECTIONS.items()],
         files=[Entry(roff(str(path)), roff(text)) for path, text in _files(Settings())],
         default_file=roff(str(config.DEFAULT_FILE)),
         unit=roff(paths.UNIT),

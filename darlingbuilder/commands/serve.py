@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import log
+from darlingbuilder.core import log, serving
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.running import Builder
 
@@ -21,9 +21,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     builder = Builder(settings, context.world, notify)
     try:
         sshd, corrections = builder.boot()
-        told = ", ".join(sorted(corrections)) or "none"
-        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}, corrections in force: {told}")
-        log.info("serving", port=settings.port, container=context.world.darling.server(), corrections=told)
+        notify("READY=1", f"STATUS={serving.told(settings.port, corrections)}")
+        log.info("serving", port=settings.port, container=context.world.darling.server())
         builder.watch(sshd, seconds=_interval())
     except KeyboardInterrupt:
         _heed_no_further_signal()

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from darlingbuilder.adapters.systemd import UnitState
+from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.core import serving
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.note import Note
@@ -42,13 +43,17 @@ class StepView(msgspec.Struct, frozen=True):
 
 
 class StatusView(msgspec.Struct, frozen=True):
-    """What ``status --json`` prints. ``container``: host pid of its server; ``since``: epoch seconds."""
+    """What ``status --json`` prints. ``container``: host pid of its server; ``since``: epoch seconds.
+
+    ``corrections``: those of the compat shim that are in force, null where nothing is served.
+    """
 
     unit: str
     state: str
     since: float | None
     message: str
     restarts: int
+    corrections: list[str] | None
     container: int | None
     port: int
     prefix: str
@@ -102,6 +107,7 @@ def _view(context: Context, found: Sequence[Found]) -> StatusView:
         since=(state.since or None) if state else None,
         message=state.status_text if state else "",
         restarts=state.restarts if state else 0,
+        corrections=_corrections(state),
         container=context.world.darling.server(),
         port=context.settings.port,
         prefix=str(context.settings.prefix_path),
@@ -118,6 +124,12 @@ def _unit(context: Context) -> UnitState | None:
         return None
 
 
+def _corrections(state: UnitState | None) -> list[str] | None:
+    # By what serve itself has told systemd: the environment of sshd's process tells nothing, for the shim hides its
+    # variables there, and sshd writes its title over them.
+    return serving.corrections(state.status_text) if state and state.activity is Activity.ACTIVE else None
+
+
 def _step(found: Found) -> StepView:
     return StepView(
         step=found.step,
@@ -128,6 +140,9 @@ def _step(found: Found) -> StepView:
 
 
 def _print(view: StatusView) -> None:
-    say(f"{view.unit}: {view.state}{f', {view.message}' if view.message else ''}")
+    message = serving.place(view.message)
+    say(f"{view.unit}: {view.state}{f', {message}' if message else ''}")
+    if view.corrections is not None:
+        say(f"corrections in force: {', '.join(view.corrections) or 'none'}")
     say(f"container: {f'up (pid {view.container})' if view.container else 'down'}; prefix {view.prefix}")
     say(f"sshd: 127.0.0.1:{view.port}")

@@ -74,9 +74,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = True
     compat: Annotated[
         Literal["auto", "always", "never"],
-        Meta(description="corrections of a stock Darling's defects: where they are found, all of them, none"),
+        Meta(description="corrections of a stock Darling's defects: of those that each start finds, of all, none"),
     ] = "auto"
-    compat_builds: Annotated[bool, Meta(description="carry the corrections on into builds")] = True
+    compat_builds: Annotated[
+        bool, Meta(description="carry these corrections on into builds, not only to sshd and Nix")
+    ] = True
     nofile: Annotated[
         int,
         Meta(ge=64, le=1048576, description="soft limit of open files; Nix closes each one before a build"),

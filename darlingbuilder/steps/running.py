@@ -43,7 +43,7 @@ class Builder:
             sshd, chosen = self._bring_up()
             self.tell("STATUS=trying the guest's Nix")
             current = profile.current()
-            preload = corrections.environment(chosen, builds=self.settings.compat_builds)
+            preload = corrections.environment(chosen)
             unfit = NixProbe(self.settings, self.world, preload).examine(current.path) if current else None
             if unfit is None:
                 break

@@ -67,8 +67,9 @@ class Units:
             init=_command(*program(), "init", *_flags(self.config)),
             serve=_command(*program(), "serve", *_state_flag(self.config)),
             nofile=settings.nofile,
-            # Two boots of two attempts, two trials of two Nixes, one greeting of sshd; and filling the store before.
-            start_seconds=9 * settings.boot_timeout + 600,
+            # Two boots of two attempts, two trials of two Nixes; sshd's first greeting or session that takes longer
+            # than it may ends the start; and filling the store before.
+            start_seconds=10 * settings.boot_timeout + 600,
             stop_seconds=settings.grace + _SECONDS_TO_STOP,
         )
         return ManagedFile(self.world.host, UNIT_FILE, body)

@@ -9,7 +9,7 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import manual
-from darlingbuilder.core import config
+from darlingbuilder.core import config, shim
 from darlingbuilder.core.errors import ExitCode
 
 PAGE = manual.page(cli.parser())
@@ -42,6 +42,11 @@ def test_every_setting_stands_with_its_flag_variable_default_and_help(key: str) 
 def test_every_exit_code_is_explained() -> None:
     for code in ExitCode:
         assert f".B {int(code)}\n{manual.roff(code.meaning)}\n" in PAGE
+
+
+def test_every_correction_of_the_shim_is_explained() -> None:
+    for name, text in shim.CORRECTIONS.items():
+        assert f".B {manual.roff(name)}\n{manual.roff(text)}\n" in PAGE
 
 
 def test_a_setting_is_described_once() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from darlingbuilder.commands import status
+from darlingbuilder.core import serving
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import SSHD_CONFIG, UNIT, Paths
 from darlingbuilder.core.settings import Settings
@@ -48,6 +49,34 @@ def test_a_builder_as_it_should_be_gives_0(made: FakeWorld, capsys: pytest.Captu
         "sshd: 127.0.0.1:2222",
     ]
     assert lines[3:] == [f"  ok    {step.name}" for step in build(chosen(), made).steps]
+
+
+@pytest.mark.parametrize(("corrections", "shown"), [((), "none"), (("signals", "accept"), "accept, signals")])
+def test_the_corrections_in_force_are_shown(
+    made: FakeWorld, capsys: pytest.CaptureFixture[str], corrections: tuple[str, ...], shown: str
+) -> None:
+    made.systemd.tell(UNIT, serving.told(2222, corrections))
+
+    assert text(made, capsys)[1][:2] == [
+        f"{UNIT}: active (running), serving on 127.0.0.1:2222",
+        f"corrections in force: {shown}",
+    ]
+    assert view(made, capsys)["corrections"] == sorted(corrections)
+
+
+@pytest.mark.parametrize("told", ["", "draining 1 connection(s) with builds, 5 s left"])
+def test_one_that_does_not_serve_has_no_corrections(
+    made: FakeWorld, capsys: pytest.CaptureFixture[str], told: str
+) -> None:
+    made.systemd.tell(UNIT, told)
+    assert view(made, capsys)["corrections"] is None
+    assert not any("corrections" in line for line in text(made, capsys)[1])
+
+
+def test_one_that_is_down_has_no_corrections(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    made.systemd.tell(UNIT, serving.told(2222, ["accept"]))
+    made.systemd.stop(UNIT)
+    assert view(made, capsys)["corrections"] is None
 
 
 def test_every_difference_is_named_and_gives_3(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,10 +141,12 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
         "state": "active (running)",
         "message": "",
         "restarts": 0,
+        "corrections": None,
         "container": made.darling.server(),
         "port": 2222,
         "prefix": "/var/lib/darling-builder/guest/prefix",
         "converged": False,
+        "notes": [],
     }
     assert {"step": "user", "drift": [], "error": None, "hint": None} in steps
     assert [one["drift"] for one in steps if one["step"] == "sshd"] == [

@@ -127,6 +127,10 @@ class FakeSystemd:
         if self.unit(name).activity is Activity.FAILED:
             del self._running[name]
 
+    def tell(self, name: str, status: str) -> None:
+        """Have the main process of ``name``, which runs, say how it is."""
+        self._running[name] = replace(self._running[name], status_text=status)
+
     def kill(self, name: str) -> None:
         """Let the main process of ``name`` die of itself."""
         self._running[name] = replace(_ABSENT, activity=Activity.FAILED, sub="failed", outcome="signal")

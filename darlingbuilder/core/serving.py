@@ -1,0 +1,25 @@
+"""What ``serve`` has systemd say of it while it serves, and what can be read from that."""
+
+import re
+from collections.abc import Iterable
+
+_CORRECTIONS = "; corrections in force: "
+_NONE = "none"
+
+
+def told(port: int, corrections: Iterable[str]) -> str:
+    """Say where the builder serves, and with which corrections of the compat shim."""
+    return f"serving on 127.0.0.1:{port}{_CORRECTIONS}{', '.join(sorted(corrections)) or _NONE}"
+
+
+def corrections(text: str) -> list[str] | None:
+    """Give the corrections that ``told`` has named; None if ``text`` is not of a builder that serves."""
+    found = re.fullmatch(rf"serving on .+?{_CORRECTIONS}(.+)", text)
+    if found is None:
+        return None
+    return [] if found[1] == _NONE else found[1].split(", ")
+
+
+def place(text: str) -> str:
+    """Give what ``told`` has said of the place alone; any other ``text`` as it is."""
+    return text.partition(_CORRECTIONS)[0]
