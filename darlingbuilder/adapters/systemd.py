@@ -25,7 +25,8 @@ _NO_LIMIT = 2**64 - 1
 # Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
 _JOB_SECONDS = 1800
 _JOURNAL_LINES = 15
-_LINE_WIDTH = 200
+# Room for an error of ours with its remedy; the guest's sshd, by contrast, can go on and on.
+_LINE_WIDTH = 600
 _ABSENT_UNIT = (
     "NoSuchUnit",
     "UnitNotFound",
