@@ -73,7 +73,7 @@ def environment(corrections: frozenset[str]) -> Mapping[str, str]:
 def session_defect(settings: Settings, world: World) -> Defect | None:
     """Log in as Nix does, and give the first defect that shows. Raises DarlingError if that cannot be tried."""
     nonce, seconds = secrets.token_hex(8), settings.boot_timeout
-    said = world.ssh.session(_login(settings, world), _script(nonce), timeout=seconds)
+    said = world.ssh.session(_login(settings, world), _script(nonce, nix_seconds=seconds // 2), timeout=seconds)
     if said.code == TIMED_OUT:
         raise DarlingError(f"a session in the guest does not end within {seconds} s", hint=_LOGS)
     lines = said.stdout.splitlines()
@@ -111,17 +111,20 @@ def _login(settings: Settings, world: World) -> Login:
     )
 
 
-def _script(nonce: str) -> str:
+def _script(nonce: str, *, nix_seconds: int) -> str:
     """Give a script whose answer shows every defect of a session; one that kills it leaves its line out.
 
     Links are wrong where a Nix takes a directory into its store, and does not take one with a link in it: one that
-    takes neither says nothing of links. It has a process group of its own, which a fatal signal ends as a whole.
+    takes neither, or hangs, says nothing of links. It has a process group of its own, which a fatal signal ends as a
+    whole.
     """
     directory, store = f"/private/tmp/darlingbuilder-{nonce}", f"{GUEST_PROFILE}/bin/nix-store"
     plain, linked = f"{directory}/{nonce}-plain", f"{directory}/{nonce}-linked"
     return (
         f"echo {_BEGUN} {nonce}; mkdir -p {plain} {linked} && ln -s {nonce} {linked}/link; "
-        f"add() {{ set -m; {store} --add $1 & wait $!; }}; "
+        f"add() {{ set -m; {store} --add $1 & nix=$!; "
+        f"{{ sleep {nix_seconds}; kill -KILL -$nix; }} > /dev/null 2>&1 & "
+        "wait $nix; ended=$?; kill -KILL -$!; return $ended; }; "
         f"if ! plain=$(add {plain}) || linked=$(add {linked}); then echo {_LINKED} {nonce}; fi; "
         f"[[ -z $plain ]] || {store} --delete $plain $linked > /dev/null 2>&1; rm -r {directory}; "
         f"yes | head -1 > /dev/null; echo {_LIVES} {nonce}"
