@@ -71,6 +71,8 @@ class Units:
             # than it may ends the start; and filling the store before.
             start_seconds=10 * settings.boot_timeout + 600,
             stop_seconds=settings.grace + _SECONDS_TO_STOP,
+            darling=settings.darling,
+            compat=f"{settings.compat}{'' if settings.compat_builds else ', not in builds'}",
         )
         return ManagedFile(self.world.host, UNIT_FILE, body)
 

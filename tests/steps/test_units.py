@@ -1,6 +1,7 @@
 """The unit: one file, read by systemd, enabled."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,20 @@ def test_the_state_of_an_ordinary_builder_is_the_default_one(units: Units, world
 def test_a_unit_that_says_nothing_of_a_state_has_none(world: FakeWorld, content: bytes) -> None:
     world.host.write(UNIT_FILE, content)
     assert installed_state(world.host) is None
+
+
+@pytest.mark.parametrize(
+    "flags", [{"compat": "always"}, {"compat_builds": "false"}, {"darling": "/opt/darling"}], ids=",".join
+)
+def test_what_serve_reads_at_its_start_makes_another_unit(world: FakeWorld, flags: dict[str, str]) -> None:
+    # The same file says it all: flags would be repeated for the hook, and be in the unit by that alone.
+    def said(flags: dict[str, str]) -> bytes:
+        settings = chosen(**flags)
+        origins = dict.fromkeys(settings.origins, "file")
+        Units(replace(settings, origins=origins), world).apply()
+        return world.host.read(UNIT_FILE) or b""
+
+    assert said(flags) != said({})
 
 
 def test_limits_and_times_are_those_of_the_settings(world: FakeWorld) -> None:
