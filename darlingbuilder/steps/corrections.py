@@ -119,10 +119,12 @@ def _script(nonce: str) -> str:
     nothing of links. It comes last, for nothing comes after it then.
     """
     directory, store = f"/private/tmp/darlingbuilder-{nonce}", f"{GUEST_PROFILE}/bin/nix-store"
-    plain, linked = f"{directory}/{nonce}-plain", f"{directory}/{nonce}-linked"
+    plain, linked = f"{directory}/plain-{nonce}", f"{directory}/linked-{nonce}"
     return (
         f"echo {_BEGUN} {nonce}; (set -m; (yes | head -1 > /dev/null; echo {_LIVES} {nonce}) & wait $!); "
         f"mkdir -p {plain} {linked} && ln -s {nonce} {linked}/link; add() {{ set -m; {store} --add $1 & wait $!; }}; "
-        f"if plain=$(add {plain}) && ! linked=$(add {linked}); then echo {_UNLINKED} {nonce}; fi; "
-        f"[[ -z $plain ]] || {store} --delete $plain $linked > /dev/null 2>&1; rm -r {directory}"
+        f"if plain=$(add {plain}) && ! add {linked} > /dev/null; then echo {_UNLINKED} {nonce}; fi; "
+        # What was refused is in the store nevertheless, but known to nobody by its path.
+        f"[[ -z $plain ]] || {store} --delete /nix/store/*-{nonce} > /dev/null 2>&1; "
+        f"rm -rf {directory} /nix/store/*-{nonce}.lock"
     )
