@@ -12,8 +12,9 @@ from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import ALIAS, GUEST_PROFILE, SHIM, Paths
 from darlingbuilder.core.settings import Settings
 
-# What each line of the probe's answer says is right; a word and the nonce.
-_BEGUN, _LINKED, _LIVES = "begun", "linked", "lives"
+# What the lines of the probe's answer say, each with the nonce: the session is there, a signal has ended no more than
+# its process, Nix takes no links.
+_BEGUN, _LIVES, _UNLINKED = "begun", "lives", "unlinked"
 _LOGS = "see what its sshd says: darlingbuilder logs"
 
 
@@ -73,16 +74,15 @@ def environment(corrections: frozenset[str]) -> Mapping[str, str]:
 def session_defect(settings: Settings, world: World) -> Defect | None:
     """Log in as Nix does, and give the first defect that shows. Raises DarlingError if that cannot be tried."""
     nonce, seconds = secrets.token_hex(8), settings.boot_timeout
-    said = world.ssh.session(_login(settings, world), _script(nonce, nix_seconds=seconds // 2), timeout=seconds)
-    if said.code == TIMED_OUT:
-        raise DarlingError(f"a session in the guest does not end within {seconds} s", hint=_LOGS)
+    said = world.ssh.session(_login(settings, world), _script(nonce), timeout=seconds)
     lines = said.stdout.splitlines()
+    # One that does not end is Nix's affair, which has a trial of its own.
     if f"{_BEGUN} {nonce}" not in lines:
-        reason = said.stderr.strip() or f"status {said.code}"
-        raise DarlingError(f"nobody can log in to the guest: {reason}", hint=_LOGS)
+        late = f"no answer within {seconds} s" if said.code == TIMED_OUT else f"status {said.code}"
+        raise DarlingError(f"nobody can log in to the guest: {said.stderr.strip() or late}", hint=_LOGS)
     if lines[0] != f"{_BEGUN} {nonce}":
         return STRAY_LINES
-    if f"{_LINKED} {nonce}" not in lines:
+    if f"{_UNLINKED} {nonce}" in lines:
         return LINKS
     return None if f"{_LIVES} {nonce}" in lines else SIGNALS
 
@@ -111,21 +111,18 @@ def _login(settings: Settings, world: World) -> Login:
     )
 
 
-def _script(nonce: str, *, nix_seconds: int) -> str:
-    """Give a script whose answer shows every defect of a session; one that kills it leaves its line out.
+def _script(nonce: str) -> str:
+    """Give a script whose answer shows every defect of a session.
 
-    Links are wrong where a Nix takes a directory into its store, and does not take one with a link in it: one that
-    takes neither, or hangs, says nothing of links. It has a process group of its own, which a fatal signal ends as a
-    whole.
+    What a fatal signal may end has a process group of its own, which it ends as a whole. Links are wrong where a Nix
+    takes a directory into its store, and does not take one with a link in it: one that takes neither, or hangs, says
+    nothing of links. It comes last, for nothing comes after it then.
     """
     directory, store = f"/private/tmp/darlingbuilder-{nonce}", f"{GUEST_PROFILE}/bin/nix-store"
     plain, linked = f"{directory}/{nonce}-plain", f"{directory}/{nonce}-linked"
     return (
-        f"echo {_BEGUN} {nonce}; mkdir -p {plain} {linked} && ln -s {nonce} {linked}/link; "
-        f"add() {{ set -m; {store} --add $1 & nix=$!; "
-        f"{{ sleep {nix_seconds}; kill -KILL -$nix; }} > /dev/null 2>&1 & "
-        "wait $nix; ended=$?; kill -KILL -$!; return $ended; }; "
-        f"if ! plain=$(add {plain}) || linked=$(add {linked}); then echo {_LINKED} {nonce}; fi; "
-        f"[[ -z $plain ]] || {store} --delete $plain $linked > /dev/null 2>&1; rm -r {directory}; "
-        f"yes | head -1 > /dev/null; echo {_LIVES} {nonce}"
+        f"echo {_BEGUN} {nonce}; (set -m; (yes | head -1 > /dev/null; echo {_LIVES} {nonce}) & wait $!); "
+        f"mkdir -p {plain} {linked} && ln -s {nonce} {linked}/link; add() {{ set -m; {store} --add $1 & wait $!; }}; "
+        f"if plain=$(add {plain}) && ! linked=$(add {linked}); then echo {_UNLINKED} {nonce}; fi; "
+        f"[[ -z $plain ]] || {store} --delete $plain $linked > /dev/null 2>&1; rm -r {directory}"
     )

@@ -95,7 +95,7 @@ def _login(access: Access, seconds: float) -> str:
     if said.stdout != f"{word}\n":
         raise UnmetError(
             f"the session's output holds more than was written to it: {said.stdout[:200]!r}",
-            hint="Nix's protocol breaks on that; the guest's sshd needs its compat shim: darlingbuilder init",
+            hint='Nix\'s protocol breaks on that; a start with compat = "auto" cures it: darlingbuilder restart',
         )
     return f"as {access.settings.user}"
 

@@ -153,8 +153,8 @@ def test_the_corrections_are_added_to_what_sshd_sets_for_its_sessions(ours: Site
 
 def test_a_nix_that_takes_nothing_at_all_says_nothing_of_links(ours: Site) -> None:
     # given: it would be told to give way by its trial, which comes later
-    listened = listening(ours, boot_timeout="4")
-    for text in ("exit 1", "kill -ILL 0", "sleep 30"):
+    listened = listening(ours)
+    for text in ("exit 1", "kill -ILL 0"):
         ours.darling.shell.nixes["2.31.2"] = text
         assert listened.start()[1] == frozenset()
         ours.darling.kill_sshd()
@@ -173,8 +173,7 @@ def test_who_cannot_log_in_says_why(ours: Site) -> None:
     assert "logs" in caught.value.hint
 
 
-def test_a_session_that_does_not_end_is_an_error(ours: Site) -> None:
-    listened = listening(ours, boot_timeout="2")
-    ours.darling.shell.nixes["2.31.2"] = 'case "$1" in --add) echo /nix/store/added;; *) sleep 30;; esac'
-    with pytest.raises(DarlingError, match="a session in the guest does not end within 2 s"):
-        listened.start()
+def test_a_nix_that_hangs_hides_no_other_defect_and_is_left_to_its_trial(ours: Site) -> None:
+    listened = listening(ours, wrong=frozenset({"signals"}), boot_timeout="1")
+    ours.darling.shell.nixes["2.31.2"] = "sleep 30"
+    assert "signals" in listened.start()[1]

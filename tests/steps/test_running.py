@@ -151,6 +151,16 @@ def test_a_new_nix_that_cannot_build_gives_way_to_the_old_one(
     assert f"kept={profile_of(ours.settings, ours.world).current().path}" in said  # type: ignore[union-attr] # as above
 
 
+def test_a_new_nix_that_hangs_gives_way_to_the_old_one(ours: Site) -> None:
+    upgraded(ours)
+    ours.init(nix__version=NEW, boot_timeout="1")
+    ours.darling.shell.nixes[NEW] = "sleep 30"
+
+    ours.builder.boot()
+
+    assert current(ours) == OLD
+
+
 def test_without_a_nix_that_can_build_there_is_no_builder(ours: Site) -> None:
     ours.darling.shell.nixes[NEW] = "echo no space >&2; exit 1"
 
