@@ -19,6 +19,9 @@ MaybePath = Annotated[str, Meta(pattern=rf"^({_PATH})?\Z")]
 StorePath = Annotated[str, Meta(pattern=rf"^({storepath.PATTERN})?\Z")]
 Version = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)+)?\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
+# What systemd takes for memory: a share of the machine's, a size, or no limit.
+MemoryLimit = Annotated[str, Meta(pattern=r"^((100|[1-9][0-9]?)%|[1-9][0-9]{0,14}[KMGT]?|infinity)\Z")]
+CpuQuota = Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,5}%)?\Z")]
 UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
 
 
@@ -36,6 +39,22 @@ class NixSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         StorePath,
         Meta(description="store path of the CA bundle for the guest; default: nix's, or the host's"),
     ] = ""
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the builder, with all its builds, may take of the machine; systemd.resource-control(5) has the details."""
+
+    cpu_quota: Annotated[CpuQuota, Meta(description="processor time, 200% being two processors; unset: all")] = ""
+    memory_max: Annotated[
+        MemoryLimit,
+        Meta(description="memory beyond which its processes are killed: a size, a share of the machine's, infinity"),
+    ] = "90%"
+    tasks_max: Annotated[int, Meta(ge=0, le=4194304, description="processes and threads; 0: systemd's own limit")] = 0
+    oom_score_adjust: Annotated[
+        int, Meta(ge=-1000, le=1000, description="whom the kernel kills first when memory runs out: the highest")
+    ] = 500
+    io_weight: Annotated[int, Meta(ge=1, le=10000, description="share of the disks; others have 100")] = 100
+    nice: Annotated[int, Meta(ge=-20, le=19, description="priority on the processors; 19 yields to everything")] = 0
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +107,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 60
     grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = 600
     nix: Annotated[NixSettings, Meta(description="the guest's Nix")] = NixSettings()
+    limits: Annotated[LimitSettings, Meta(description="what the builder may take")] = LimitSettings()
 
     @property
     def prefix_path(self) -> Path:

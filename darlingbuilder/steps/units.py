@@ -16,6 +16,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import UNIT, UNIT_FILE
 from darlingbuilder.core.tree import Tree
+from darlingbuilder.steps import walls
 
 _MASK = os.devnull
 _STATE_FLAG = f"{config.table()['state'].flag}="
@@ -67,6 +68,8 @@ class Units:
             init=_command(*program(), "init", *_flags(self.config)),
             serve=_command(*program(), "serve", *_state_flag(self.config)),
             nofile=settings.nofile,
+            limits=settings.limits,
+            **walls.openings(settings, program()[0]),
             # Two boots of two attempts, two trials of two Nixes; sshd's first greeting or session that takes longer
             # than it may ends the start; and filling the store before.
             start_seconds=10 * settings.boot_timeout + 600,

@@ -127,6 +127,22 @@ def test_limits_and_times_are_those_of_the_settings(world: FakeWorld) -> None:
     assert int(value(world, "TimeoutStopSec")) > 100
 
 
+def test_what_the_builder_may_take_is_in_the_unit(world: FakeWorld) -> None:
+    chosen_limits = {"limits__cpu_quota": "250%", "limits__memory_max": "8G", "limits__tasks_max": "900"}
+    Units(chosen(**chosen_limits, limits__nice="10"), world).apply()
+
+    keys = ("CPUQuota", "MemoryMax", "TasksMax", "OOMScoreAdjust", "IOWeight", "Nice")
+    assert [value(world, key) for key in keys] == ["250%", "8G", "900", "500", "100", "10"]
+
+
+def test_a_limit_that_is_not_set_is_left_to_systemd(world: FakeWorld) -> None:
+    Units(chosen(), world).apply()
+
+    text = (world.host.read(UNIT_FILE) or b"").decode()
+    assert "CPUQuota=" not in text
+    assert "TasksMax=" not in text
+
+
 def edited(world: FakeWorld) -> None:
     world.host.write(UNIT_FILE, (world.host.read(UNIT_FILE) or b"") + b"# edited\n")
 
