@@ -162,7 +162,8 @@ def _abandon_output() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    log.configure(verbose=arguments.verbose, quiet=arguments.quiet)
+    journal = log.journal(os.environ, sys.stderr)
+    log.configure(verbose=arguments.verbose, quiet=arguments.quiet, send=journal)
     verb: Verb = arguments.verb
     called = config.load(
         file=arguments.config, environment=config.current_environment(), flags=_setting_flags(arguments)
@@ -178,7 +179,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _add_common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", type=Path, metavar="FILE", help=f"settings file [{config.DEFAULT_FILE}]")
-    sub.add_argument("--verbose", action="store_true", help="say more")
+    sub.add_argument("--verbose", action="store_true", help="say more: every command that is run")
     sub.add_argument("--quiet", action="store_true", help="say only what is wrong")
 
 
