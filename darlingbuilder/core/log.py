@@ -68,6 +68,12 @@ def error(event: str, **values: object) -> None:
     _say(logging.ERROR, event, values)
 
 
+def complain(text: str) -> None:
+    """Say on stderr why a command has failed; in the journal each line is an error (sd-daemon(3))."""
+    mark = f"<{_PRIORITIES['error']}>" if _send else ""
+    sys.stderr.write("".join(f"{mark}{line}\n" for line in text.splitlines()))
+
+
 def _say(level: int, event: str, values: Mapping[str, object]) -> None:
     if level < _level:
         return

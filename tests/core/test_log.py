@@ -102,3 +102,12 @@ def test_stderr_is_the_journal_only_if_systemd_says_so_of_this_very_file(tmp_pat
         assert log.journal({"JOURNAL_STREAM": "garbage"}, stream) is None
         assert log.journal({}, stream) is None
     assert log.journal({"JOURNAL_STREAM": ours}, stream) is None  # closed
+
+
+def test_a_failure_is_an_error_line_by_line_in_the_journal_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    log.complain("alas\n  do this")
+    assert capsys.readouterr().err == "alas\n  do this\n"
+
+    log.configure(verbose=False, quiet=False, send=lambda _fields: None)
+    log.complain("alas\n  do this")
+    assert capsys.readouterr().err == "<3>alas\n<3>  do this\n"
