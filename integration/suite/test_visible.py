@@ -13,9 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from integration.suite import foreign
 from integration.suite.site import UNIT, USER, Site
 
-SLOW = """
-  derivation { name = "slow"; system = "x86_64-darwin"; builder = "/bin/sh"; nonce = "%s";
-    args = [ "-c" "/bin/sleep 8; echo done > $out" ]; }
+# It goes on until the host lets it end: how long the looks at it take, nobody knows.
+HELD = """
+  derivation {{ name = "slow"; system = "x86_64-darwin"; builder = "/bin/sh";
+    args = [ "-c" "until test -e /Volumes/SystemRoot{gate}; do /bin/sleep 0.2; done; echo done > $out" ]; }}
 """
 TEXTFILE = "/srv/metrics/darlingbuilder.prom"
 STOP_BUS = ("systemctl", "stop", "dbus.service", "dbus.socket")
@@ -64,14 +65,18 @@ def metrics(site: Site) -> dict[tuple[str, str], float]:
 
 
 @contextmanager
-def building(site: Site, nonce: str) -> Iterator[None]:
-    """Have a build of ours run meanwhile."""
+def building(site: Site, gate: str) -> Iterator[None]:
+    """Have a build of ours run meanwhile; it ends when there is a file ``gate`` on the host."""
+    expression = HELD.format(gate=gate)
     build = site.machine.popen(
-        "nix-build", "--no-out-link", "--max-jobs", "0", "--expr", SLOW % nonce, env={"NIX_REMOTE": "daemon"}
+        "nix-build", "--no-out-link", "--max-jobs", "0", "--expr", expression, env={"NIX_REMOTE": "daemon"}
     )
-    site.machine.run("sh", "-c", f"until pgrep -u {USER} -f 'sleep 8' > /dev/null; do sleep 0.1; done", timeout=60)
-    yield
-    _, err = build.communicate(timeout=60)
+    try:
+        site.machine.run("sh", "-c", f"until pgrep -u {USER} -f {gate} > /dev/null; do sleep 0.1; done", timeout=60)
+        yield
+    finally:
+        site.file(gate).touch()
+        _, err = build.communicate(timeout=60)
     assert build.returncode == 0, err.decode()
 
 
@@ -97,7 +102,7 @@ def test_status_tells_all_of_a_builder_as_it_should_be(seen: Site) -> None:
 def test_a_running_build_is_seen_with_its_slot_its_name_and_its_age(seen: Site, protocol: str) -> None:
     seen.set(protocol=protocol)
     seen.tool("init")
-    with building(seen, f"seen {protocol}"):
+    with building(seen, f"/srv/gate-{protocol}"):
         answer, neighbours, counted = status(seen), top(seen), metrics(seen)
         plain = seen.tool("status").stdout
 
