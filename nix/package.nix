@@ -23,7 +23,9 @@ python3Packages.buildPythonApplication {
     jinja2
     msgspec
     plumbum
+    prometheus-client
     pystemd
+    rich
     structlog
   ];
 
@@ -41,6 +43,7 @@ python3Packages.buildPythonApplication {
   nativeCheckInputs = with python3Packages; [
     hatchling
     hypothesis
+    jsonschema
     lief
     pytestCheckHook
   ];

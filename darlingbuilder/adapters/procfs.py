@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,18 @@ def alive(pid: int) -> bool:
     """Whether ``pid`` runs; a zombie does not."""
     found = process(pid)
     return found is not None and not found.zombie
+
+
+def started(pid: int) -> float | None:
+    """Give when ``pid`` was started, in seconds of the epoch; None if there is no such process."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+        boot = re.search(rb"^btime (\d+)$", (_PROC / "stat").read_bytes(), re.MULTILINE)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The 22nd field; the name, which may hold anything, is the second.
+    ticks = int(stat[stat.rindex(b")") + 1 :].split()[19])
+    return int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else None
 
 
 def is_at_home(pid: int) -> bool:

@@ -2,32 +2,48 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from darlingbuilder.adapters import process
-from darlingbuilder.adapters.process import Completed
+from darlingbuilder.adapters.process import TIMED_OUT, Completed, Start
 from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.core.machines import Machine
 
 _SECONDS_TO_EXIT = 5
 _SECONDS_TO_CONNECT = 20
 _ADDRESS = "127.0.0.1"
+# What ssh gives where it fails itself.
+_FAILED = 255
+# What ssh prints here once a login has succeeded, where it is asked to, as Nix does.
+STARTED = "started"
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """ssh to ``host``, an alias, with ``options`` before it."""
+    """ssh to ``host``, an alias, with ``options`` before it; ``fresh``: never over a connection that is kept."""
 
     host: str
     options: Sequence[str] = ()
+    fresh: bool = True
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def run(self, *command: str, timeout: float) -> Completed:
-        """Run a command there, over a connection of its own. Its status is 255 where ssh itself fails."""
+        """Run a command there. Its status is 255 where ssh itself fails."""
         # A kept connection would hide what is wrong with a new one.
-        fresh = ("-o", "ControlMaster=no", "-o", "ControlPath=none")
+        fresh = ("-o", "ControlMaster=no", "-o", "ControlPath=none") if self.fresh else ()
         return process.run(
-            "ssh", *fresh, *self.options, "-x", self.host, "--", *command, timeout=timeout, check=False
+            "ssh",
+            *fresh,
+            *self.options,
+            "-x",
+            self.host,
+            "--",
+            *command,
+            start=Start(environment=self.environment),
+            timeout=timeout,
+            check=False,
         )
 
     def effective(self) -> dict[str, str]:
@@ -104,3 +120,31 @@ def _tell_masters(directory: Path, order: str) -> None:
                 timeout=_SECONDS_TO_EXIT,
                 check=False,
             )  # fmt: skip
+
+
+def as_nix(machine: Machine, scratch: Path) -> Client:
+    """Give ssh to ``machine`` as Nix calls it (libstore/ssh.cc), with the key and the pinned host key of its line.
+
+    A connection that is kept is used, as Nix would use it, but none is kept for our sake.
+    """
+    place = machine.place
+    if place is None:
+        raise ValueError(f"{machine.uri}: not reached by ssh")
+    options = ["-oBatchMode=yes", "-oControlMaster=no", *(("-i", machine.login_key) if machine.login_key else ())]
+    if machine.pinned:
+        known_hosts = scratch / "known_hosts"
+        known_hosts.write_text(f"{place.host} {machine.pinned.rstrip()}\n")
+        options.append(f"-oUserKnownHostsFile={known_hosts}")
+    if place.port:
+        options.append(f"-p{place.port}")
+    # Neither an agent nor a terminal of whoever calls us is there for the daemon.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
+    options += ["-oPermitLocalCommand=yes", f"-oLocalCommand=echo {STARTED}"]
+    return Client(
+        f"{place.user}@{place.host}" if place.user else place.host, options, fresh=False, environment=environment
+    )
+
+
+def logged_in(said: Completed) -> bool:
+    """Whether what ``as_nix`` ran got as far as a session: ssh says so, or did not fail itself."""
+    return said.stdout.startswith(f"{STARTED}\n") or said.code not in {_FAILED, TIMED_OUT}

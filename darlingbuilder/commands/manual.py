@@ -13,6 +13,8 @@ from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.overview import metrics
+from darlingbuilder.steps.overview.metrics import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def page(parser: ArgumentParser) -> str:
         common=[_argument(action) for action in common],
         verbs=[_verb(name, sub, common) for name, sub in verbs.items()],
         settings=[_setting(setting) for setting in config.table().values()],
+        metrics=[Entry(_metric(metric), roff(metric.help)) for metric in metrics.METRICS],
         exit_codes=[Entry(str(int(code)), roff(code.meaning)) for code in ExitCode],
         corrections=[Entry(roff(name), roff(text)) for name, text in shim.CORRECTIONS.items()],
         files=[Entry(roff(str(path)), roff(text)) for path, text in _files(Settings())],
@@ -98,10 +101,19 @@ def _verb(name: str, parser: ArgumentParser, common: Iterable[argparse.Action]) 
         name=roff(name),
         synopsis=" ".join(_optional(action) for action in own),
         text=roff(_sentence(parser.description or "")),
-        # A choice is all said by the synopsis.
-        arguments=[_argument(action) for action in own if not action.choices],
+        # A choice that has to be made is all said by the synopsis.
+        arguments=[_argument(action) for action in own if not action.choices or _may_be_left_out(action)],
         takes_settings=flags >= _setting_flags(),
     )
+
+
+def _metric(metric: Metric) -> str:
+    labels = f" ({', '.join(metric.labels)})" if metric.labels else ""
+    return f"\\fB{roff(metric.full_name)}\\fR{roff(labels)}"
+
+
+def _may_be_left_out(action: argparse.Action) -> bool:
+    return bool(action.option_strings) or action.nargs == "?"
 
 
 def _argument(action: argparse.Action) -> Entry:
@@ -110,14 +122,19 @@ def _argument(action: argparse.Action) -> Entry:
 
 
 def _term(action: argparse.Action) -> str:
-    value = f" \\fI{roff(_value(action))}\\fR" if action.nargs != 0 and action.option_strings else ""
+    named = f"\\fI{roff(_value(action))}\\fR"
+    value = (
+        f" {f'[{named}]' if action.nargs == '?' else named}" if action.nargs != 0 and action.option_strings else ""
+    )
     names = ", ".join(f"\\fB{roff(option)}\\fR{value}" for option in action.option_strings)
     return names or f"\\fI{roff(_value(action))}\\fR"
 
 
 def _optional(action: argparse.Action) -> str:
     if action.choices:
-        return "|".join(f"\\fB{roff(str(choice))}\\fR" for choice in action.choices)
+        words = "|".join(f"\\fB{roff(str(choice))}\\fR" for choice in action.choices)
+        names = "".join(f"\\fB{roff(option)}\\fR " for option in action.option_strings)
+        return f"[{names}{words}]" if names or action.nargs == "?" else words
     dots = "..." if action.nargs == argparse.REMAINDER else ""
     return f"[{_term(action)}{dots}]"
 
@@ -155,9 +172,14 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.prefix, "the Darling prefix"),
         (ours.nix, "the guest's /nix"),
         (ours.boot_log, "what the container's boot prints"),
+        (ours.last_test, "how the last test ended, for status and metrics"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),
         (ours.host_key, "the private host key of the guest's sshd"),
         (paths.SSH_ALIAS, "the ssh alias of the builder"),
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
         (paths.UNIT_FILE, "the unit"),
+        (
+            paths.METRICS_TIMER_FILE,
+            "the timer for metrics_textfile, with its service beside it",
+        ),
     ]

@@ -14,6 +14,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import probes
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Outcome, climb
+from darlingbuilder.steps.overview import tested
 
 
 class SelftestView(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         outcomes.append(outcome)
         if not arguments.json:
             _print(outcome)
+    tested.record(settings, context.world.host, outcomes, build=not arguments.no_build)
     passed = all(outcome.state == "passed" for outcome in outcomes)
     if arguments.json:
         say_json(SelftestView(passed, sum(outcome.seconds for outcome in outcomes), outcomes))

@@ -6,6 +6,7 @@ no import of a cryptographic library.
 
 import base64
 import binascii
+import hashlib
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,12 @@ class PublicKey:
     def line(self) -> str:
         """The content of a .pub file; sshd and Nix want its newline."""
         return f"{self.text} {self.comment}".rstrip() + "\n"
+
+    @property
+    def fingerprint(self) -> str:
+        """The key as «ssh-keygen -l» and ssh's messages name it: SHA256:…, without padding."""
+        digest = hashlib.sha256(base64.b64decode(self.text.split()[1])).digest()
+        return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def generate(comment: str) -> bytes:

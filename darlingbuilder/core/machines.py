@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from darlingbuilder.core.paths import ALIAS
 from darlingbuilder.core.settings import Settings
@@ -27,6 +28,21 @@ SYSTEM = "x86_64-darwin"
 _UNSET = "-"
 _FIELDS = 8
 _DEFAULTS = ("", "", "", "1", "1", "", "", "")
+# Without a scheme a word is a host for ssh, but for paths and the names of Nix's own stores.
+_OWN_STORES = re.compile(r".*/|(auto|daemon|local)(\?|\Z)|\?")
+_SSH = re.compile(
+    r"(?P<scheme>ssh|ssh-ng)://((?P<user>[^@/?]+)@)?(?P<host>\[[^]/?]+\]|[^:/?@\[\]]+)(:(?P<port>[0-9]{1,5}))?(/|\?|\Z)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where ssh finds a machine; ``user`` and ``port``: empty for what ssh's own configuration says."""
+
+    scheme: str
+    user: str
+    host: str
+    port: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,35 @@ class Machine:
         return re.sub(r"^([^:/]*://)?([^@/]*@)?|[:/?].*$", "", self.uri)
 
     @property
+    def store(self) -> str:
+        """The URI as Nix completes it: without a scheme it is ssh's."""
+        return self.uri if "://" in self.uri or _OWN_STORES.match(self.uri) else f"ssh://{self.uri}"
+
+    @property
+    def place(self) -> Place | None:
+        """Where ssh finds it; None for a store that Nix reaches otherwise, or a name that is an option to ssh."""
+        found = _SSH.match(self.store)
+        if not found or found["host"].startswith("-") or (found["user"] or "").startswith("-"):
+            return None
+        return Place(found["scheme"], found["user"] or "", found["host"].strip("[]"), found["port"] or "")
+
+    @property
+    def login_key(self) -> str:
+        """The private key that Nix logs in with: the line's, or else the URI's; empty for ssh's own choice."""
+        return self.key or self._parameter("ssh-key")
+
+    @property
+    def pinned(self) -> str:
+        """The line of the public host key that Nix insists on, from the line or else the URI; empty if none."""
+        try:
+            return self.host_key or base64.b64decode(self._parameter("base64-ssh-public-host-key")).decode()
+        except ValueError:
+            return ""
+
+    def _parameter(self, name: str) -> str:
+        return dict(parse_qsl(self.uri.partition("?")[2])).get(name, "")
+
+    @property
     def line(self) -> str:
         """The line, without its newline."""
         pinned = base64.b64encode(self.host_key.encode()).decode()
@@ -64,18 +109,22 @@ class Machine:
         return " ".join(field or _UNSET for field in fields)
 
 
+def jobs(settings: Settings) -> int:
+    """Give how many builds at once our builder is offered for."""
+    return (os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs
+
+
 def ours(settings: Settings, host_key: str) -> Machine:
     """Describe our builder, pinned to the public key line ``host_key``.
 
     A line for ssh:// needs no more than one for ssh-ng://: Nix itself limits it to one connection, and the guest's
     sshd gives its sessions a PATH with Nix on it, which spares the URI a ``remote-program``.
     """
-    jobs = (os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs
     return Machine(
         uri=f"{settings.protocol}://{ALIAS}",
         systems=(SYSTEM,),
         key=settings.key,
-        jobs=str(jobs),
+        jobs=str(jobs(settings)),
         speed=str(settings.speed_factor),
         supported=tuple(settings.supported_features),
         mandatory=tuple(settings.mandatory_features),

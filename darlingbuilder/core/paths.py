@@ -6,6 +6,8 @@ from pathlib import Path
 from darlingbuilder.core.settings import Settings
 
 UNIT = "darling-builder.service"
+METRICS_SERVICE = "darling-builder-metrics.service"
+METRICS_TIMER = "darling-builder-metrics.timer"
 ALIAS = "darling-builder"
 
 # Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
@@ -24,6 +26,8 @@ GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
 TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 UNIT_FILE = Path("/etc/systemd/system") / UNIT
+METRICS_SERVICE_FILE = UNIT_FILE.with_name(METRICS_SERVICE)
+METRICS_TIMER_FILE = UNIT_FILE.with_name(METRICS_TIMER)
 SSH_CONFIG = Path("/etc/ssh/ssh_config")
 # Read where SSH_CONFIG is absent, by distributions that keep /etc for the administrator (openSUSE).
 VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
@@ -82,6 +86,11 @@ class Paths:
     def known_hosts(self) -> Path:
         """The guest's public host key under its alias, for ssh on the host."""
         return self.state / "known_hosts"
+
+    @property
+    def last_test(self) -> Path:
+        """How the last ``test`` ended, and when."""
+        return self.state / "last-test.json"
 
     @property
     def boot_log(self) -> Path:

@@ -16,6 +16,7 @@ Size = Annotated[str, Meta(pattern=r"^[0-9]{1,15}[KMGT]?\Z")]
 Feature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\Z")]
 AbsolutePath = Annotated[str, Meta(pattern=rf"^{_PATH}\Z")]
 MaybePath = Annotated[str, Meta(pattern=rf"^({_PATH})?\Z")]
+MaybeTextfile = Annotated[str, Meta(pattern=rf"^({_PATH}/[^/\x00-\x1f\x7f\ud800-\udfff]*\.prom)?\Z")]
 StorePath = Annotated[str, Meta(pattern=rf"^({storepath.PATTERN})?\Z")]
 Version = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)+)?\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
@@ -106,6 +107,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Seconds, Meta(description="seconds that one boot of the container, or one answer of its Nix, may take")
     ] = 60
     grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = 600
+    metrics_textfile: Annotated[
+        MaybeTextfile,
+        Meta(description="where a timer puts metrics for node_exporter, a name that ends in .prom; default: nowhere"),
+    ] = ""
     nix: Annotated[NixSettings, Meta(description="the guest's Nix")] = NixSettings()
     limits: Annotated[LimitSettings, Meta(description="what the builder may take")] = LimitSettings()
 

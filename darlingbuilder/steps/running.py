@@ -16,12 +16,9 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import corrections
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
+from darlingbuilder.steps.overview.builds import SESSIONS
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.store import Store
-
-# A build is one of these in the guest: «nix-daemon --stdio» for ssh-ng, «nix-store --serve» for ssh. An idle
-# ControlMaster keeps its connection, but none of them.
-_SERVING = frozenset({"nix-daemon", "nix-store"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,8 @@ class Builder:
         self.world.darling.shutdown()
 
     def _builds(self) -> int:
-        return sum(PurePath(found.arguments[0]).name in _SERVING for found in self.world.darling.processes())
+        # An idle ControlMaster keeps its connection, but no session of Nix.
+        return sum(PurePath(found.arguments[0]).name in SESSIONS for found in self.world.darling.processes())
 
     def _refuse_foreign_listener(self) -> None:
         if procfs.is_listening(self.settings.port):

@@ -1,4 +1,4 @@
-"""The systemd unit: its file, read by systemd, and enabled."""
+"""The systemd units: their files, read by systemd, and enabled."""
 
 import os
 import re
@@ -16,7 +16,8 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import UNIT, UNIT_FILE
 from darlingbuilder.core.tree import Tree
-from darlingbuilder.steps import walls
+from darlingbuilder.steps import metricsunits, walls
+from darlingbuilder.steps.metricsunits import MetricsUnits
 
 _MASK = os.devnull
 _STATE_FLAG = f"{config.table()['state'].flag}="
@@ -43,7 +44,9 @@ class Units:
             return [Drift(UNIT, "is masked")]
         if state.needs_reload or state.load == "not-found":
             return [Drift(UNIT, "systemd has not read the unit file as it is now")]
-        return [] if state.file_state == "enabled" else [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
+        if state.file_state != "enabled":
+            return [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
+        return self._metrics.check()
 
     def apply(self) -> None:
         """See Step."""
@@ -52,13 +55,21 @@ class Units:
         managed.converge([self._file])
         self.world.systemd.reload()
         self.world.systemd.enable(UNIT)
+        self._metrics.apply()
 
     def revert(self) -> None:
         """See Step."""
+        self._metrics.revert()
         self.world.systemd.disable(UNIT)
         managed.withdraw(self.world.host, [UNIT_FILE])
         self.world.systemd.reload()
         self.world.systemd.reset_failed(UNIT)
+
+    @property
+    def _metrics(self) -> MetricsUnits:
+        textfile = self.config.settings.metrics_textfile
+        command = _command(*program(), "metrics", f"{metricsunits.FLAG}{textfile}", *_state_flag(self.config))
+        return MetricsUnits(self.world, Path(textfile) if textfile else None, command)
 
     @property
     def _file(self) -> ManagedFile:

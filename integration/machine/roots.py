@@ -25,7 +25,7 @@ PACKAGES = (
     # darlingbuilder and what it imports, as a distribution's user would have it
     "python3", "python3-pip", "python3-venv",
     "python3-cryptography", "python3-jinja2", "python3-msgspec", "python3-plumbum", "python3-pystemd",
-    "python3-rich", "python3-structlog",
+    "python3-prometheus-client", "python3-rich", "python3-structlog",
 )  # fmt: skip
 
 # What a machine under test has no use for: it would slow the boot, want devices, or change files by itself.

@@ -171,3 +171,14 @@ def test_reading_a_key_costs_no_import_of_cryptography(tmp_path: Path) -> None:
     ended = process.run(sys.executable, "-c", program, str(tmp_path), start=Start(directory=here))
     # then
     assert ended.stdout == "False\n"
+
+
+@needs_ssh_keygen
+def test_the_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
+    private = keypair.generate("x")
+    public = tmp_path / "key.pub"
+    public.write_text(keypair.public_of(private).line)
+
+    told = keygen("-l", "-f", public).split()
+
+    assert keypair.public_of(private).fingerprint == told[1]
