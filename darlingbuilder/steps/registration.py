@@ -31,7 +31,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
 
 NIX_DAEMON = "nix-daemon.service"
-_CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10
 _PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
@@ -228,7 +228,7 @@ def alias_text(settings: Settings) -> str:
         user=settings.user,
         key=settings.key,
         known_hosts=Paths(settings).known_hosts,
-        connect_seconds=_CONNECT_SECONDS,
+        connect_seconds=CONNECT_SECONDS,
         control_sockets=CONTROL_SOCKETS,
     )
 
