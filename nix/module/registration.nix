@@ -51,7 +51,8 @@ in
         protocol = setting "protocol";
         systems = [ facts.system ];
         sshKey = cfg.settings.key;
-        maxJobs = cfg.settings.max_jobs;
+        # "auto" is refused above, with a remedy.
+        maxJobs = if builtins.isInt cfg.settings.max_jobs then cfg.settings.max_jobs else 1;
         speedFactor = cfg.settings.speed_factor;
         supportedFeatures = cfg.settings.supported_features;
         mandatoryFeatures = cfg.settings.mandatory_features;

@@ -40,6 +40,7 @@ let
 in
 {
   options = describe options.services.darling-builder;
+  values = if config.services.darling-builder.enable then config.services.darling-builder else null;
   inherit (config) users warnings;
   inherit (config.nix) buildMachines distributedBuilds;
   nix = config.nix.settings;

@@ -5,6 +5,8 @@
   # Where the program is, for a test that runs what would be built.
   tool ? "/nix/store/00000000000000000000000000000000-darlingbuilder",
   withDarling ? true,
+  # As nixpkgs has what it has dropped.
+  brokenDarling ? false,
 }:
 
 let
@@ -38,4 +40,11 @@ in
   };
   runCommand = name: attributes: text: stored name // { inherit attributes text; };
 }
-// (if withDarling then { darling = stored "darling"; } else { })
+// (
+  if brokenDarling then
+    { darling = throw "darling has been removed"; }
+  else if withDarling then
+    { darling = stored "darling"; }
+  else
+    { }
+)
