@@ -75,6 +75,19 @@ def toml(tree: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def told(nixos: NixOs, tree: dict[str, Any]) -> dict[str, Any]:
+    """Give what the program makes of a settings file: the value of each setting that the file says."""
+    nixos.machine.path("/root/module.toml").write_text(toml(tree))
+    shown = nixos.machine.run("darlingbuilder", "config", "show", "--json", "--config", "/root/module.toml").stdout
+    return {key: one["value"] for key, one in json.loads(shown).items() if one["origin"] != "default"}
+
+
+def file_of(system: dict[str, Any]) -> dict[str, Any]:
+    """Give the settings file of a system, as a tree."""
+    found: dict[str, Any] = system["toml"]["darlingbuilder/config.toml"]
+    return found
+
+
 def _system(module: str, packages: str) -> str:
     return f"import (checkout + /nix/tests/evaluate.nix) {{ packages = {packages}; module = {module}; }}"
 

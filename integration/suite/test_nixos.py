@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 
-from darlingbuilder import __version__
 from darlingbuilder.core import config
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import alias_text
-from integration.machine.machine import Machine
-from integration.suite.nixos import NixOs, settings, toml
+from integration.suite.nixos import NixOs, file_of, settings, told, toml
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True)
 
@@ -79,23 +77,6 @@ CHOSEN_SETTINGS = {
 KEY = "c3NoLWVkMjU1MTkgQUFBQQo="
 
 
-@pytest.fixture(scope="module")
-def nixos(machine: Machine) -> NixOs:
-    return NixOs.on(machine)
-
-
-def told(nixos: NixOs, tree: dict[str, Any]) -> dict[str, Any]:
-    """Give what the program makes of a settings file: the value of each setting that the file says."""
-    nixos.machine.path("/root/module.toml").write_text(toml(tree))
-    shown = nixos.machine.run("darlingbuilder", "config", "show", "--json", "--config", "/root/module.toml").stdout
-    return {key: one["value"] for key, one in json.loads(shown).items() if one["origin"] != "default"}
-
-
-def file_of(system: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = system["toml"]["darlingbuilder/config.toml"]
-    return found
-
-
 def test_every_option_of_the_seed_is_there_with_its_default(nixos: NixOs) -> None:
     options = nixos.system()["options"]
 
@@ -159,6 +140,21 @@ def test_every_setting_of_the_program_can_be_said_and_means_the_same(nixos: NixO
     assert told(nixos, file_of(system)) == values
 
 
+@pytest.mark.skipif("store" not in config.table(), reason="the program has no setting «store» yet")
+@pytest.mark.parametrize(
+    ("chosen", "store"),
+    [
+        ({}, "overlay"),
+        ({"shareStore": False}, "copy"),
+        ({"store": "symlink"}, "symlink"),
+        ({"settings.store": "copy"}, "copy"),
+    ],
+    ids=["shared", "not-shared", "chosen", "by-setting"],
+)
+def test_a_shared_store_is_an_overlay(nixos: NixOs, chosen: dict[str, Any], store: str) -> None:
+    assert file_of(nixos.system(settings(chosen)))["store"] == store
+
+
 def test_a_setting_that_the_module_does_not_know_is_left_to_the_program_to_judge(nixos: NixOs) -> None:
     system = nixos.system(settings({"settings.colour": "blue", "settings.nix.colour": ["blue", 1]}))
 
@@ -168,87 +164,6 @@ def test_a_setting_that_the_module_does_not_know_is_left_to_the_program_to_judge
     refused = nixos.machine.run("darlingbuilder", "config", "unit", "--config", "/root/module.toml", check=False)
     assert refused.rc == 4
     assert "unknown setting 'colour'" in refused.stderr
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("enable", "yes"),
-        ("package", 1),
-        ("port", "2222"),
-        ("port", 22),
-        ("port", 65536),
-        ("maxJobs", 0),
-        ("maxJobs", "many"),
-        ("speedFactor", 0),
-        ("shareStore", "overlay"),
-        ("sshKeyPath", "relative"),
-        ("prefixPath", "relative/path"),
-        ("prefixPath", "/with\nnewline"),
-        ("supportedFeatures", "kvm"),
-        ("mandatoryFeatures", [1]),
-        ("installNix", 1),
-        ("nixVersion", "latest"),
-        ("publicHostKey", "ssh-ed25519 AAAA"),
-        ("limits.minFree", "1 GB"),
-        ("limits.cores", -1),
-        ("limits.openFiles", 1),
-        ("nix.package", "/usr/bin/nix"),
-        ("settings", ["port"]),
-        ("settings.protocol", "http"),
-        ("settings.compat", True),
-        ("settings.nix.sha256", "abc"),
-        ("settings.user", "Root"),
-        ("settings.grace", "5"),
-    ],
-)
-def test_a_wrong_type_is_refused_by_the_option_s_name(nixos: NixOs, option: str, value: object) -> None:
-    said = nixos.error(settings({option: value}))
-
-    assert f"services.darling-builder.{option}" in said
-    assert "is not of type" in said
-
-
-def test_an_option_that_there_is_not_is_refused(nixos: NixOs) -> None:
-    assert "services.darling-builder.prot' does not exist" in nixos.error(settings({"prot": 2222}))
-
-
-def test_an_option_and_its_setting_cannot_contradict_each_other(nixos: NixOs) -> None:
-    assert file_of(nixos.system(settings({"settings.port": 3333})))["port"] == 3333
-    assert "services.darling-builder.settings.port" in nixos.error(settings({"settings.port": 3333, "port": 4444}))
-
-
-def test_what_nixos_does_itself_cannot_be_asked_of_the_program(nixos: NixOs) -> None:
-    for key in ("register", "install_unit"):
-        assert f"services.darling-builder.settings.{key}" in nixos.error(settings({f"settings.{key}": True}))
-
-
-@pytest.mark.parametrize(
-    ("module", "packages", "words"),
-    [
-        (settings({"installNix": True, "nixVersion": "2.24.12"}), "{ }", ["nixVersion", "2.24.12", "2.31.2"]),
-        (
-            settings({"installNix": True, "nix.package": f"/nix/store/{'0' * 32}-nix"}),
-            "{ }",
-            ["installNix", "nix.package", "Keep one"],
-        ),
-        (settings({"publicHostKey": KEY, "maxJobs": "auto"}), "{ }", ["maxJobs", "publicHostKey", "number"]),
-        (settings({}), '{ system = "aarch64-linux"; }', ["aarch64-linux", "x86_64-linux"]),
-        (f"{{ imports = [ {settings({})} {{ nix.enable = false; }} ]; }}", "{ }", ["nix.enable = true"]),
-        (
-            f'{{ imports = [ {settings({})} {{ nix.settings.extra-platforms = [ "x86_64-darwin" ]; }} ]; }}',
-            "{ }",
-            ["extra-platforms", "Remove it"],
-        ),
-    ],
-    ids=["version", "two-nixes", "auto", "processor", "no-nix", "own-platform"],
-)
-def test_what_cannot_work_is_refused_with_a_remedy(
-    nixos: NixOs, module: str, packages: str, words: list[str]
-) -> None:
-    [message] = nixos.system(module, packages=packages)["refused"]
-
-    assert [word for word in words if word not in message] == []
 
 
 def test_without_a_darling_in_nixpkgs_one_is_asked_for(nixos: NixOs) -> None:
@@ -350,37 +265,3 @@ def test_the_patterns_of_the_module_match_what_the_program_s_do(nixos: NixOs) ->
     )
 
     assert fits == {key: list(one.values()) for key, one in samples.items()}
-
-
-def test_the_package_is_an_expression_with_its_version_its_zig_and_its_tools(nixos: NixOs) -> None:
-    package = nixos.value(
-        """
-        let
-          lib = import (checkout + /nix/tests/lib);
-          named = name: { type = "derivation"; inherit name; outPath = "/s/${name}"; meta.mainProgram = name; };
-          python3Packages = builtins.listToAttrs (map (name: { inherit name; value = named name; }) [
-            "cryptography" "hatchling" "hypothesis" "jinja2" "lief" "msgspec" "plumbum" "pystemd" "pytestCheckHook"
-            "structlog"
-          ]) // { buildPythonApplication = attributes: removeAttrs attributes [ "src" ]; };
-        in import (checkout + /nix/package.nix) {
-          inherit lib python3Packages;
-          openssh = named "openssh"; installShellFiles = named "installShellFiles"; zig = named "zig";
-          shadow = named "shadow"; systemd = named "systemd";
-        }
-        """
-    )
-
-    assert package["version"] == __version__
-    assert package["env"]["DARLINGBUILDER_ZIG"] == "/s/zig/bin/zig"
-    assert "installManPage" in package["postInstall"]
-    assert package["makeWrapperArgs"] == ["--suffix PATH : /s/openssh/bin:/s/shadow/bin:/s/systemd/bin"]
-    assert {one.removeprefix("/s/") for one in package["dependencies"]} == {
-        "cryptography", "jinja2", "msgspec", "plumbum", "pystemd", "structlog",
-    }  # fmt: skip
-
-
-def test_overlay_and_default_nix_lead_to_the_package(nixos: NixOs) -> None:
-    built = nixos.value(
-        '((import (checkout + /nix/overlay.nix)) { callPackage = path: _: "${toString path}"; } { }).darlingbuilder'
-    )
-    assert built.endswith("/nix/package.nix")

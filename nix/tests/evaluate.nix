@@ -46,7 +46,14 @@ in
   nix = config.nix.settings;
   refused = map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions);
   toml = builtins.mapAttrs (_: file: file.source.content) config.environment.etc;
-  units = builtins.mapAttrs (_: unit: unit // { path = names unit.path; restartTriggers = names unit.restartTriggers; }) config.systemd.services;
+  units = builtins.mapAttrs (
+    _: unit:
+    unit
+    // {
+      path = names unit.path;
+      restartTriggers = names unit.restartTriggers;
+    }
+  ) config.systemd.services;
   unit = map (package: package.text) config.systemd.packages;
   tmpfiles = config.systemd.tmpfiles.rules;
   programs = names config.environment.systemPackages;

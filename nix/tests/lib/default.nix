@@ -84,15 +84,16 @@ let
     inherit lib types;
   };
   types = import ./types.nix { inherit modules; };
+
   lib =
     lists
-// attrsets
-// strings
-// packages
-// modules
-// {
-  inherit types;
-  importJSON = file: builtins.fromJSON (builtins.readFile file);
-};
+    // attrsets
+    // strings
+    // packages
+    // modules
+    // {
+      inherit types;
+      importJSON = file: builtins.fromJSON (builtins.readFile file);
+    };
 in
 lib
