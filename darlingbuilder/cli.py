@@ -160,8 +160,8 @@ VERBS = (
     Verb(
         "config",
         "config",
-        "show every setting, its value and its origin",
-        (Argument("action", "what to do with the settings", {"choices": ["show"]}), _JSON),
+        "show every setting, its value and its origin, or print the unit that follows from them",
+        (Argument("action", "what to do with the settings", {"choices": ["show", "unit"]}), _JSON),
         takes_settings=True,
         needs_root=False,
     ),

@@ -177,6 +177,7 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.host_key, "the private host key of the guest's sshd"),
         (paths.SSH_ALIAS, "the ssh alias of the builder"),
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
+        (ours.machines, "the same line where register is false, for whoever registers the builder"),
         (paths.UNIT_FILE, "the unit"),
         (
             paths.METRICS_TIMER_FILE,

@@ -93,6 +93,11 @@ class Paths:
         return self.state / "last-test.json"
 
     @property
+    def machines(self) -> Path:
+        """The builder's line for Nix, where the system's own configuration includes it (``register = false``)."""
+        return self.state / "machines"
+
+    @property
     def boot_log(self) -> Path:
         """What the container's boot and its sshd print."""
         return self.state / "guest.log"

@@ -92,6 +92,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     register: Annotated[
         bool, Meta(description="register the builder with the host's Nix; NixOS does that itself")
     ] = True
+    install_unit: Annotated[
+        bool, Meta(description="install the systemd unit and enable it; NixOS does that itself")
+    ] = True
     compat: Annotated[
         Literal["auto", "always", "never"],
         Meta(description="corrections of a stock Darling's defects: of those that each start finds, of all, none"),

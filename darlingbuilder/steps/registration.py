@@ -31,7 +31,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
 
 NIX_DAEMON = "nix-daemon.service"
-_CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10
 _PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
@@ -44,7 +44,11 @@ _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Nix finds the builder, and root's ssh finds its port, its keys and its user; off with ``register = false``."""
+    """Nix finds the builder, and root's ssh finds its port, its keys and its user.
+
+    With ``register = false`` the system's own configuration sees to that (NixOS). It cannot know the host key, so
+    it is given the machines line to include, in a file below ``state``.
+    """
 
     settings: Settings
     world: World
@@ -53,10 +57,10 @@ class Registration:
     def check(self) -> list[Drift]:
         """See Step."""
         if not self.settings.register:
-            return self._leftovers()
-        drift = managed.check(self._files)
-        if self._machines is None:
-            drift.append(Drift(str(OUR_MACHINES), "cannot be written: the guest's host key is absent"))
+            return [*self._leftovers(), *self._line_drift()]
+        drift = [*managed.check(self._files), *self._line_drift()]
+        if managed.is_ours(self.world.host.read(self._offered)):
+            drift.append(Drift(str(self._offered), "is not wanted: register is true"))
         drift += self._directory_drift()
         drift += [found for insertion in self._insertions for found in insertion.check()]
         return [*drift, *self.unread_alias()] or self._not_in_effect()
@@ -64,16 +68,15 @@ class Registration:
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
         if not self.settings.register:
-            self.revert()
+            if self._leftovers():
+                self._withdraw()
+            self._write_line()
             return
         self._require_include()
         managed.converge(self._files)
         self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
-        if self._machines is None:
-            raise KeyFileError(
-                f"{self._host_key} is absent, so the builder cannot be pinned to it",
-                hint="make the keys: darlingbuilder init",
-            )
+        self._write_line()
+        managed.withdraw(self.world.host, [self._offered])
         if self._insert(self._insertions):
             self._renew_daemon()
         if drift := self._not_in_effect():
@@ -85,6 +88,10 @@ class Registration:
 
     def revert(self) -> None:
         """See Step."""
+        self._withdraw()
+        managed.withdraw(self.world.host, [self._offered])
+
+    def _withdraw(self) -> None:
         daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
         managed.withdraw(self.world.host, _OURS)
         sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
@@ -118,20 +125,41 @@ class Registration:
     @property
     def _files(self) -> list[ManagedFile]:
         host = self.world.host
-        files = [
+        return [
             ManagedFile(host, SSH_ALIAS, alias_text(self.settings)),
             ManagedFile(host, TMPFILES, render.unit("darlingbuilder.tmpfiles.conf", directory=CONTROL_SOCKETS)),
         ]
-        machine = self._machines
-        return [*files, machine] if machine else files
 
     @property
-    def _machines(self) -> ManagedFile | None:
+    def _offered(self) -> Path:
+        return Paths(self.settings).machines
+
+    @property
+    def _line_file(self) -> Path:
+        return OUR_MACHINES if self.settings.register else self._offered
+
+    @property
+    def _line(self) -> ManagedFile | None:
         key = self.world.host.read(self._host_key)
         if key is None:
             return None
         line = machines.ours(self.settings, key.decode(errors="replace")).line
-        return ManagedFile(self.world.host, OUR_MACHINES, f"{line}\n")
+        return ManagedFile(self.world.host, self._line_file, f"{line}\n")
+
+    def _line_drift(self) -> list[Drift]:
+        line = self._line
+        if line is None:
+            return [Drift(str(self._line_file), "cannot be written: the guest's host key is absent")]
+        return managed.check([line])
+
+    def _write_line(self) -> None:
+        line = self._line
+        if line is None:
+            raise KeyFileError(
+                f"{self._host_key} is absent, so the builder cannot be pinned to it",
+                hint="make the keys: darlingbuilder init",
+            )
+        managed.converge([line])
 
     @property
     def _insertions(self) -> list[Insertion]:
@@ -157,7 +185,8 @@ class Registration:
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
         ours = [path for path in _OURS if managed.is_ours(host.read(path))]
-        if host.attributes(CONTROL_SOCKETS):
+        # Alone, it is that of an alias which the system's own configuration has.
+        if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
         drift = [Drift(str(path), "is not wanted: register is false") for path in ours]
         return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
@@ -199,7 +228,7 @@ def alias_text(settings: Settings) -> str:
         user=settings.user,
         key=settings.key,
         known_hosts=Paths(settings).known_hosts,
-        connect_seconds=_CONNECT_SECONDS,
+        connect_seconds=CONNECT_SECONDS,
         control_sockets=CONTROL_SOCKETS,
     )
 
