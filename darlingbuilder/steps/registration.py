@@ -29,6 +29,7 @@ from darlingbuilder.core.paths import (
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
+from darlingbuilder.steps.keyring import Keyring
 
 NIX_DAEMON = "nix-daemon.service"
 _CONNECT_SECONDS = 10
@@ -127,10 +128,10 @@ class Registration:
 
     @property
     def _machines(self) -> ManagedFile | None:
-        key = self.world.host.read(self._host_key)
-        if key is None:
+        pinned = Keyring(self.settings, self.world.host).pinned_lines()
+        if not pinned:
             return None
-        line = machines.ours(self.settings, key.decode(errors="replace")).line
+        line = machines.ours(self.settings, *pinned).line
         return ManagedFile(self.world.host, OUR_MACHINES, f"{line}\n")
 
     @property
