@@ -47,6 +47,10 @@ class Verb:
     needs_root: bool = True
 
 
+def _key(name: str, text: str) -> Argument:
+    return Argument(name, text, {"nargs": "?", "const": "", "metavar": "FILE"})
+
+
 _JSON = Argument("--json", "print JSON")
 _TIMEOUT = Argument(
     "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
@@ -94,6 +98,23 @@ VERBS = (
         (Argument("action", "what to do with the settings", {"choices": ["show"]}), _JSON),
         takes_settings=True,
         needs_root=False,
+    ),
+    Verb(
+        "keys",
+        "keys",
+        "show the two keys; rotate them, no build failing meanwhile; or import keys that others keep",
+        (
+            Argument("action", "what to do with the keys", {"choices": ["show", "rotate", "import"]}),
+            _key("--user", "the key with which Nix logs in; for import with its FILE"),
+            _key("--host", "the host key of the guest's sshd; for import with its FILE"),
+            Argument("--copy", "import: take a copy, instead of a link to where the key is kept"),
+            Argument(
+                "--timeout",
+                "seconds to wait for builds that know the old host key alone [600]",
+                {"type": float, "default": 600.0, "metavar": "SECONDS"},
+            ),
+            _JSON,
+        ),
     ),
     Verb(
         "uninstall",

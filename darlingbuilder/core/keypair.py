@@ -35,6 +35,15 @@ class PublicKey:
         return f"{self.text} {self.comment}".rstrip() + "\n"
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the encoded key is what its type says; a line of a file may hold anything."""
+        try:
+            fields = _Fields(base64.b64decode(self.text.partition(" ")[2], validate=True))
+            return fields.string().decode() == self.kind
+        except ValueError:
+            return False
+
+    @property
     def kind(self) -> str:
         """The type of the key, as ssh names it."""
         return self.text.partition(" ")[0]

@@ -125,18 +125,15 @@ class Tree:
         ):
             os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
 
-    def renew(self, path: Path, content: bytes, *, mode: int, owner: Owner) -> None:
-        """Like ``write``, and the file stays as old as it was: for what a running program is told of otherwise."""
-        before = self.attributes(path)
-        if before is None:
-            self.write(path, content, mode=mode, owner=owner)
-            return
+    def replace(self, path: Path, content: bytes, *, mode: int, owner: Owner, mtime_ns: int | None = None) -> None:
+        """Like ``write``, but over a link, too, and never through it; with ``mtime_ns``, as old as that."""
+        self.make_directory(path.parent)
         with self._parent(path) as (parent, name):
-            self._refuse_other(path, parent, name)
+            if self.link(path) is None:
+                self._refuse_other(path, parent, name)
             with _written_beside(parent, name, content, mode, owner) as temporary:
-                # Before it is there, so that nobody ever sees it younger.
-                times = (before.mtime_ns, before.mtime_ns)
-                os.utime(temporary, ns=times, dir_fd=parent, follow_symlinks=False)
+                if mtime_ns is not None:
+                    os.utime(temporary, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:

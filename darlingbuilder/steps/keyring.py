@@ -13,6 +13,8 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind, Tree
 
 OUR_COMMENT = f"{ALIAS}@"
+# In the public half of a copy that we took of somebody's key; the private one stays as it was given to us.
+IMPORTED_COMMENT = f"{ALIAS}-import@"
 
 
 class Role(enum.Enum):
@@ -24,7 +26,7 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The keys on the host. The next one lies beside the key whose place it takes: as long as it is there, both count.
+    """The keys on the host. A next one lies beside the key whose place it takes: as long as it is there, both count.
 
     Everything else follows from these files: who may log in, and what is pinned. So whoever looks at them, an «init»
     that comes in between too, does what is right at that moment of a rotation.
@@ -70,12 +72,21 @@ class Keyring:
 
     def is_ours(self, path: Path) -> bool:
         """Whether ``path`` is a key with our comment, not a link or another's key that we were told to use."""
+        return is_of_ours(self._lying_at(path))
+
+    def is_imported(self, path: Path) -> bool:
+        """Whether ``path`` is a copy that we took of another's key."""
+        key, written = self._lying_at(path), keypair.written_public(self.host.read(public_half(path)))
+        marked = written is not None and written.comment.startswith(IMPORTED_COMMENT)
+        return key is not None and written is not None and marked and written.text == key.text
+
+    def _lying_at(self, path: Path) -> PublicKey | None:
+        """Give the key of the file ``path``; None if it is a link, or none that can be used."""
         found = self.host.attributes(path)
         try:
-            key = keypair.read(self.host, path)
+            return keypair.read(self.host, path) if found and found.kind is Kind.FILE else None
         except KeyFileError:
-            return False
-        return found is not None and found.kind is Kind.FILE and is_of_ours(key)
+            return None
 
 
 def is_of_ours(key: PublicKey | None) -> bool:

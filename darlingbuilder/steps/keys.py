@@ -69,13 +69,18 @@ class Keys:
         if not self.purge:
             return
         for path in self._private:
-            ours, public = self._ring.is_ours(path), public_half(path)
+            ours, public = self._is_to_be_purged(path), public_half(path)
             # First, for the private half alone tells whose a damaged public one is.
             if ours or is_of_ours(keypair.written_public(host.read(public))):
                 host.remove(public)
             if ours:
                 host.remove(path)
         host.remove_if_empty(self._paths.host_key.parent)
+
+    def _is_to_be_purged(self, path: Path) -> bool:
+        # A link among our own files was put there by «keys import»; what it leads to is not ours.
+        linked = path == self._paths.host_key and self.world.host.link(path) is not None
+        return linked or self._ring.is_ours(path) or self._ring.is_imported(path)
 
     @property
     def _paths(self) -> Paths:

@@ -77,9 +77,10 @@ class Sshd:
         Its file stays as old as it was: the running sshd is told of it, and is not older than its files.
         """
         files, content = self.world.darling.files(), self._ring.contents(Role.HOST)[-1]
-        if files.read(HOST_KEY) != content:
+        found = files.attributes(HOST_KEY)
+        if found and files.read(HOST_KEY) != content:
             owner = accounts.required(self.world.accounts, self.settings.user).owner
-            files.renew(HOST_KEY, content, mode=_KEY_MODE, owner=owner)
+            files.replace(HOST_KEY, content, mode=_KEY_MODE, owner=owner, mtime_ns=found.mtime_ns)
 
     @property
     def _ring(self) -> Keyring:
