@@ -53,6 +53,7 @@ class NixHooks:
     """The hooks of the Nix whose ``current-load`` is ``directory``."""
 
     directory: Path
+    seconds_to_log_in: float = _SECONDS_TO_LOG_IN
 
     def ignorant(self, since: float) -> list[int]:
         """See BuildHooks. One that has an ssh has its machine."""
@@ -75,7 +76,7 @@ class NixHooks:
                     f"{self.directory / _MAIN_LOCK} is not to be had within {_SECONDS_FOR_LOCK:g} s",
                     hint=f"Nix holds it for moments only; see who does now: fuser {self.directory / _MAIN_LOCK}",
                 )
-            time.sleep(_SECONDS_TO_LOG_IN)
+            time.sleep(self.seconds_to_log_in)
             yield
         finally:
             os.close(descriptor)

@@ -90,8 +90,8 @@ def _common(verbs: Sequence[ArgumentParser]) -> list[argparse.Action]:
 
 
 def _verb(name: str, parser: ArgumentParser, common: Iterable[argparse.Action]) -> VerbEntry:
-    elsewhere = {_name(action) for action in common} | _setting_flags()
-    own = [action for action in _own(parser) if _name(action) not in elsewhere]
+    elsewhere = {_name(action) for action in common}
+    own = [action for action in _own(parser) if _name(action) not in elsewhere and not _is_setting(action)]
     flags = {_name(action) for action in _own(parser)}
     return VerbEntry(
         name=roff(name),
@@ -131,6 +131,11 @@ def _name(action: argparse.Action) -> str:
 
 def _setting_flags() -> set[str]:
     return {setting.flag for setting in config.table().values()}
+
+
+def _is_setting(action: argparse.Action) -> bool:
+    # Not by its name: «keys --user» is no setting.
+    return action.dest in {setting.variable for setting in config.table().values()}
 
 
 def _setting(setting: Setting) -> Entry:

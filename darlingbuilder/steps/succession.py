@@ -52,9 +52,9 @@ class Succession:
         it goes when its service ends.
         """
         key = self._examined(file)
+        self._refuse_path_of_others()
         if self._is_in_use(file, key.text, copy=copy):
             return False
-        self._refuse_path_of_others()
         coming = self._ring.coming(self.role)
         if coming is None:
             self._put_beside(file, copy=copy or _is_credential(file))
