@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -228,18 +227,26 @@ def test_keys_that_a_secret_manager_keeps_are_used_in_place(quiet: Site) -> None
 
 
 def test_a_credential_is_copied_and_a_copy_gives_way_to_the_next(quiet: Site) -> None:
+    # As systemd lays it out; the one of this machine cannot mount it where its services would see it.
+    directory = "/run/credentials/rotation.service"
     for number in range(2):
-        secret = f"/root/secret-{number}"
+        quiet.machine.run("sh", "-c", f"rm -rf {directory}; mkdir -p {directory}")
+        secret = f"{directory}/key"
         quiet.machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"vault {number}", "-f", secret)
+        quiet.machine.run("chmod", "0440", secret)
         content = quiet.file(secret).read_bytes()
-        quiet.machine.run(
-            "systemd-run", "--wait", "--collect", "--pipe",
-            f"--property=LoadCredential=key:{secret}",
-            "sh", "-c", "exec darlingbuilder keys import --user $CREDENTIALS_DIRECTORY/key",
-            timeout=180,
-        )  # fmt: skip
-        assert not Path(quiet.file(USER_KEY)).is_symlink()
+        quiet.tool("keys", "import", "--user", secret, env={"CREDENTIALS_DIRECTORY": directory})
+        quiet.machine.run("rm", "-r", directory)
+        assert not quiet.file(USER_KEY).is_symlink()
         assert quiet.file(USER_KEY).read_bytes() == content
         quiet.assert_healthy(build=False)
     assert "brought in" in quiet.tool("keys", "show").stdout
     assert quiet.tool("keys", "rotate", "--user", check=False).rc == 1
+
+
+def test_uninstall_takes_what_was_brought_in_and_leaves_what_others_keep(quiet: Site) -> None:
+    quiet.tool("uninstall", "--purge")
+    assert not quiet.file(STATE).exists()
+    assert not quiet.file(USER_KEY).exists()
+    assert not quiet.file("/run/darlingbuilder-keys.lock").exists()
+    assert quiet.file("/run/secrets/host").exists()
