@@ -105,12 +105,12 @@ VERBS = (
         "show the two keys; rotate them, no build failing meanwhile; or import keys that others keep",
         (
             Argument("action", "what to do with the keys", {"choices": ["show", "rotate", "import"]}),
-            _key("--user", "the key with which Nix logs in; for import with its FILE"),
-            _key("--host", "the host key of the guest's sshd; for import with its FILE"),
-            Argument("--copy", "import: take a copy, instead of a link to where the key is kept"),
+            _key("--user", "the key with which Nix logs in, without --host that one alone; FILE is for import"),
+            _key("--host", "the host key of the guest's sshd, likewise"),
+            Argument("--copy", "import takes a copy, instead of a link to where the key is kept"),
             Argument(
                 "--timeout",
-                "seconds to wait for builds that know the old host key alone [600]",
+                "seconds that rotate and import wait for builds that know the old host key alone [600]",
                 {"type": float, "default": 600.0, "metavar": "SECONDS"},
             ),
             _JSON,

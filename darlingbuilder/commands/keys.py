@@ -9,7 +9,7 @@ import msgspec
 
 from darlingbuilder.adapters.buildhooks import NixHooks
 from darlingbuilder.commands.context import Context, say, say_json
-from darlingbuilder.core import lock
+from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import KEYS_LOCK, LOCK, NIX_LOAD
 from darlingbuilder.steps.keylist import Listed, listed
@@ -108,6 +108,9 @@ def _alone(context: Context) -> Iterator[None]:
     with lock.held(context.world.host.real(KEYS_LOCK), purpose="keys", seconds=0) as held:
         try:
             yield
+        except KeyboardInterrupt:
+            log.warning("both keys count as long as this is not finished", do="darlingbuilder keys rotate")
+            raise
         finally:
             held.remove()
 

@@ -109,7 +109,9 @@ def _argument(action: argparse.Action) -> Entry:
 
 
 def _term(action: argparse.Action) -> str:
-    value = f" \\fI{roff(_value(action))}\\fR" if action.nargs != 0 and action.option_strings else ""
+    named = f"\\fI{roff(_value(action))}\\fR"
+    named = f"[{named}]" if action.nargs == argparse.OPTIONAL else named
+    value = f" {named}" if action.nargs != 0 and action.option_strings else ""
     names = ", ".join(f"\\fB{roff(option)}\\fR{value}" for option in action.option_strings)
     return names or f"\\fI{roff(_value(action))}\\fR"
 
@@ -161,6 +163,7 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.boot_log, "what the container's boot prints"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),
         (ours.host_key, "the private host key of the guest's sshd"),
+        (paths.next_of(ours.key), "while keys are replaced: the next one, here and beside the host key"),
         (paths.SSH_ALIAS, "the ssh alias of the builder"),
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
         (paths.UNIT_FILE, "the unit"),

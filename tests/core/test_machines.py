@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,22 @@ def test_the_include_is_added_without_a_blank_before_it_which_old_versions_of_ni
     before: str, after: str
 ) -> None:
     assert machines.with_include(before, Path("/o")) == after
+
+
+def test_a_line_that_pins_two_keys_gives_nix_a_known_hosts_file_with_both() -> None:
+    other = KEY.replace("Gc8", "Gd9")
+    machine = machines.ours(Settings(), KEY, other)
+    # when: as Nix does (libstore/ssh.cc)
+    known_hosts = f"{machine.host} {base64.b64decode(machine.line.split()[7]).decode()}\n"
+    # then
+    first, second = (" ".join(key.split()[:2]) for key in (KEY, other))
+    assert [" ".join(line.split()[:3]) for line in known_hosts.splitlines() if line] == [
+        f"darling-builder {first}",
+        f"darling-builder {second}",
+    ]
+    assert machines.parse(machine.line).pinned == (first, second)
+
+
+@pytest.mark.parametrize(("host_key", "pinned"), [("", ()), (KEY, (" ".join(KEY.split()[:2]),))])
+def test_what_is_pinned_is_told(host_key: str, pinned: tuple[str, ...]) -> None:
+    assert replace(machines.ours(Settings(), KEY), host_key=host_key).pinned == pinned

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, machines
 from darlingbuilder.core.errors import BuilderError, DarlingError
 from darlingbuilder.core.machines import Machine
@@ -123,7 +124,7 @@ class Callers:
         finally:
             self._is_held = False
 
-    def prove(self, settings: Settings, world: FakeWorld, line: Machine | None) -> None:
+    def prove(self, settings: Settings, world: World, line: Machine | None) -> None:
         """Log in by ``line``, as «keys rotate» does."""
         key, pins = (Path(line.key), line.pinned) if line else (Path(settings.key), self._pinned())
         if why := Caller(world.host, key, pins).failure(self.sshd):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core import keypair
+from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.paths import AUTHORIZED_KEYS, HOST_KEY, Paths, next_of
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
@@ -95,7 +96,7 @@ def test_a_next_key_that_cannot_be_used_is_drift_and_nothing_is_changed(world: F
     path = next_of(Keyring(Settings(), world.host).path(role))
     world.host.write(path, b"nonsense", mode=0o600)
     assert str(path) in {drift.what for drift in Keys(Settings(), world).check()}
-    with pytest.raises(keypair.KeyFileError):
+    with pytest.raises(KeyFileError):
         Keys(Settings(), world).apply()
     world.host.write(path, keypair.generate("x"), mode=0o644)
     assert [drift.detail for drift in Keys(Settings(), world).check() if drift.what == str(path)] == [

@@ -1,11 +1,12 @@
 """Keys replaced: no login fails at any moment, and wherever it is interrupted it goes on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair
 from darlingbuilder.core.errors import BuilderError, DarlingError, NixError
 from darlingbuilder.core.machines import Machine as Line
@@ -13,7 +14,7 @@ from darlingbuilder.core.paths import HOST_KEY, LOCK, OUR_MACHINES, next_of, pub
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring, Role
 from darlingbuilder.steps.registration import Registration
-from darlingbuilder.steps.rotation import Rotation
+from darlingbuilder.steps.rotation import Proof, Rotation
 from darlingbuilder.steps.sshd import Sshd
 from darlingbuilder.steps.succession import Succession
 from tests.fakes.callers import Callers, FakeSshd, WatchedFuse
@@ -42,7 +43,7 @@ class Site:
     def ring(self) -> Keyring:
         return Keyring(Settings(), self.world.host)
 
-    def rotation(self, *roles: Role, prove: Callable[..., None] | None = None) -> Rotation:
+    def rotation(self, *roles: Role, prove: Proof | None = None) -> Rotation:
         return Rotation(
             Settings(),
             self.world,
@@ -193,7 +194,7 @@ def test_a_proof_that_fails_stops_it_with_both_keys_in_force(number: int) -> Non
     with site() as one:
         before, proofs = one.keys(), []
 
-        def fail(settings: Settings, world: FakeWorld, line: Line | None) -> None:
+        def fail(settings: Settings, world: World, line: Line | None) -> None:
             proofs.append(line)
             if len(proofs) > number:
                 raise BuilderError("login: no", hint="see the logs")
@@ -214,7 +215,7 @@ def test_the_last_proof_knows_the_new_keys_alone() -> None:
     with site() as one:
         old, lines = one.keys(), []
 
-        def note(settings: Settings, world: FakeWorld, line: Line | None) -> None:
+        def note(settings: Settings, world: World, line: Line | None) -> None:
             lines.append(line)
             one.callers.prove(settings, world, line)
 
