@@ -65,6 +65,10 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _key(name: str, text: str) -> Argument:
+    return Argument(name, text, {"nargs": "?", "const": "", "metavar": "FILE"})
+
+
 _JSON = Argument("--json", "print JSON")
 _TIMEOUT = Argument(
     "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
@@ -164,6 +168,23 @@ VERBS = (
         (Argument("action", "what to do with the settings", {"choices": ["show", "unit"]}), _JSON),
         takes_settings=True,
         needs_root=False,
+    ),
+    Verb(
+        "keys",
+        "keys",
+        "show the two keys; rotate them, no build failing meanwhile; or import keys that others keep",
+        (
+            Argument("action", "what to do with the keys", {"choices": ["show", "rotate", "import"]}),
+            _key("--user", "the key with which Nix logs in, without --host that one alone; FILE is for import"),
+            _key("--host", "the host key of the guest's sshd, likewise"),
+            Argument("--copy", "import takes a copy, instead of a link to where the key is kept"),
+            Argument(
+                "--timeout",
+                "seconds that rotate and import wait for builds that know the old host key alone [600]",
+                {"type": float, "default": 600.0, "metavar": "SECONDS"},
+            ),
+            _JSON,
+        ),
     ),
     Verb(
         "uninstall",

@@ -2,13 +2,15 @@
 
 import contextlib
 import os
-import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
 _LISTEN = "0A"
+# Among the words after the name (proc(5)).
+_START_TIME = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +37,26 @@ def process(pid: int) -> Process | None:
     return Process(pid, int(parent), name, state in "ZX", tuple(arguments.rstrip("\0").split("\0")))
 
 
+def everything() -> list[Process]:
+    """List every process that we see."""
+    return [found for pid in _pids() if (found := process(pid))]
+
+
+def started(pid: int) -> float | None:
+    """Give when ``pid`` was started, in seconds of the epoch, to a hundredth; None if there is no such process."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    ticks = int(stat[stat.rindex(")") + 1 :].split()[_START_TIME])
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def alive(pid: int) -> bool:
     """Whether ``pid`` runs; a zombie does not."""
     found = process(pid)
     return found is not None and not found.zombie
-
-
-def started(pid: int) -> float | None:
-    """Give when ``pid`` was started, in seconds of the epoch; None if there is no such process."""
-    try:
-        stat = (_PROC / str(pid) / "stat").read_bytes()
-        boot = re.search(rb"^btime (\d+)$", (_PROC / "stat").read_bytes(), re.MULTILINE)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The 22nd field; the name, which may hold anything, is the second.
-    ticks = int(stat[stat.rindex(b")") + 1 :].split()[19])
-    return int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else None
 
 
 def is_at_home(pid: int) -> bool:

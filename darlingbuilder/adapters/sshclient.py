@@ -131,9 +131,9 @@ def as_nix(machine: Machine, scratch: Path) -> Client:
     if place is None:
         raise ValueError(f"{machine.uri}: not reached by ssh")
     options = ["-oBatchMode=yes", "-oControlMaster=no", *(("-i", machine.login_key) if machine.login_key else ())]
-    if machine.pinned:
+    if machine.pinning:
         known_hosts = scratch / "known_hosts"
-        known_hosts.write_text(f"{place.host} {machine.pinned.rstrip()}\n")
+        known_hosts.write_text(f"{place.host} {machine.pinning.rstrip()}\n")
         options.append(f"-oUserKnownHostsFile={known_hosts}")
     if place.port:
         options.append(f"-p{place.port}")

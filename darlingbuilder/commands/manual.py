@@ -94,8 +94,8 @@ def _common(verbs: Sequence[ArgumentParser]) -> list[argparse.Action]:
 
 
 def _verb(name: str, parser: ArgumentParser, common: Iterable[argparse.Action]) -> VerbEntry:
-    elsewhere = {_name(action) for action in common} | _setting_flags()
-    own = [action for action in _own(parser) if _name(action) not in elsewhere]
+    elsewhere = {_name(action) for action in common}
+    own = [action for action in _own(parser) if _name(action) not in elsewhere and not _is_setting(action)]
     flags = {_name(action) for action in _own(parser)}
     return VerbEntry(
         name=roff(name),
@@ -123,9 +123,8 @@ def _argument(action: argparse.Action) -> Entry:
 
 def _term(action: argparse.Action) -> str:
     named = f"\\fI{roff(_value(action))}\\fR"
-    value = (
-        f" {f'[{named}]' if action.nargs == '?' else named}" if action.nargs != 0 and action.option_strings else ""
-    )
+    named = f"[{named}]" if action.nargs == argparse.OPTIONAL else named
+    value = f" {named}" if action.nargs != 0 and action.option_strings else ""
     names = ", ".join(f"\\fB{roff(option)}\\fR{value}" for option in action.option_strings)
     return names or f"\\fI{roff(_value(action))}\\fR"
 
@@ -149,6 +148,11 @@ def _name(action: argparse.Action) -> str:
 
 def _setting_flags() -> set[str]:
     return {setting.flag for setting in config.table().values()}
+
+
+def _is_setting(action: argparse.Action) -> bool:
+    # Not by its name: «keys --user» is no setting.
+    return action.dest in {setting.variable for setting in config.table().values()}
 
 
 def _setting(setting: Setting) -> Entry:
@@ -175,6 +179,7 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.last_test, "how the last test ended, for status and metrics"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),
         (ours.host_key, "the private host key of the guest's sshd"),
+        (paths.next_of(ours.key), "while keys are replaced: the next one, here and beside the host key"),
         (paths.SSH_ALIAS, "the ssh alias of the builder"),
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
         (ours.machines, "the same line where register is false, for whoever registers the builder"),

@@ -47,7 +47,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A builder, as its line describes it; ``host_key`` is the whole line of its public key, if it is pinned."""
+    """A builder, as its line describes it; ``host_key`` is the whole line of its public key, if it is pinned.
+
+    While a key is replaced that text has a second line, a known_hosts entry of its own. Nix decodes the field and
+    writes «HOST » and what it holds to a known_hosts file of its own, newlines included (libstore/ssh.cc, in 2.8.0,
+    2.26.3 and 2.34.8), so ssh takes either key.
+    """
 
     uri: str
     systems: tuple[str, ...]
@@ -82,15 +87,18 @@ class Machine:
         return self.key or self._parameter("ssh-key")
 
     @property
-    def pinned(self) -> str:
-        """The line of the public host key that Nix insists on, from the line or else the URI; empty if none."""
+    def pinning(self) -> str:
+        """What Nix writes behind the host's name in a known_hosts, from the line or else the URI; empty if none."""
         try:
             return self.host_key or base64.b64decode(self._parameter("base64-ssh-public-host-key")).decode()
         except ValueError:
             return ""
 
-    def _parameter(self, name: str) -> str:
-        return dict(parse_qsl(self.uri.partition("?")[2])).get(name, "")
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """Every host key that Nix takes, as «type base64»; none where it leaves that to ssh."""
+        first, *others = [line.split() for line in self.pinning.splitlines()] or [[]]
+        return tuple(" ".join(words) for words in (first[:2], *(other[1:3] for other in others)) if words)
 
     @property
     def line(self) -> str:
@@ -108,14 +116,17 @@ class Machine:
         )
         return " ".join(field or _UNSET for field in fields)
 
+    def _parameter(self, name: str) -> str:
+        return dict(parse_qsl(self.uri.partition("?")[2])).get(name, "")
+
 
 def jobs(settings: Settings) -> int:
     """Give how many builds at once our builder is offered for."""
     return (os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs
 
 
-def ours(settings: Settings, host_key: str) -> Machine:
-    """Describe our builder, pinned to the public key line ``host_key``.
+def ours(settings: Settings, host_key: str, *others: str) -> Machine:
+    """Describe our builder, pinned to the public key line ``host_key``, or to one of ``others``.
 
     A line for ssh:// needs no more than one for ssh-ng://: Nix itself limits it to one connection, and the guest's
     sshd gives its sessions a PATH with Nix on it, which spares the URI a ``remote-program``.
@@ -128,8 +139,13 @@ def ours(settings: Settings, host_key: str) -> Machine:
         speed=str(settings.speed_factor),
         supported=tuple(settings.supported_features),
         mandatory=tuple(settings.mandatory_features),
-        host_key=host_key,
+        host_key=pins(host_key, *others),
     )
+
+
+def pins(host_key: str, *others: str) -> str:
+    """Give the text that pins our builder to the public key line ``host_key``, or to one of ``others``."""
+    return "".join([host_key.rstrip("\n") + "\n" if others else host_key, *(f"{ALIAS} {line}" for line in others)])
 
 
 def parse(line: str) -> Machine:

@@ -37,6 +37,8 @@ OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 LOCK = Path("/run/darlingbuilder.lock")
+# Who replaces keys holds this one all the time, and LOCK only while files change.
+KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.
 CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
 
@@ -106,3 +108,8 @@ class Paths:
 def public_half(key: Path) -> Path:
     """Name the file of the public key that belongs to the private ``key``."""
     return key.with_name(f"{key.name}.pub")
+
+
+def next_of(key: Path) -> Path:
+    """Name the file of the private key that is about to take the place of the private ``key``."""
+    return key.with_name(f"{key.name}.next")

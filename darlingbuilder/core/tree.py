@@ -125,6 +125,17 @@ class Tree:
         ):
             os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
 
+    def replace(self, path: Path, content: bytes, *, mode: int, owner: Owner, mtime_ns: int | None = None) -> None:
+        """Like ``write``, but over a link, too, and never through it; with ``mtime_ns``, as old as that."""
+        self.make_directory(path.parent)
+        with self._parent(path) as (parent, name):
+            if self.link(path) is None:
+                self._refuse_other(path, parent, name)
+            with _written_beside(parent, name, content, mode, owner) as temporary:
+                if mtime_ns is not None:
+                    os.utime(temporary, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
+                os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
         """Correct mode and owner of the file ``path``, its content untouched; a link is not followed."""
         with self._parent(path) as (parent, name):

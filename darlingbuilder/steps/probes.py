@@ -78,9 +78,9 @@ def _host_key(access: Access, seconds: float) -> str:
     shown = sshclient.host_key(port, timeout=seconds)
     if shown is None:
         raise UnmetError(f"the sshd on 127.0.0.1:{port} shows no ed25519 host key", hint=_WHO_LISTENS.format(port))
-    if shown != pinned:
+    if shown not in pinned:
         raise UnmetError(
-            f"the sshd on 127.0.0.1:{port} shows the host key {shown}, but {pinned} is pinned",
+            f"the sshd on 127.0.0.1:{port} shows the host key {shown}, but {' or '.join(pinned)} is pinned",
             hint=_WHO_LISTENS.format(port) + "; if it is the builder: darlingbuilder init",
         )
     return "it is the pinned one"

@@ -29,6 +29,7 @@ from darlingbuilder.core.paths import (
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
+from darlingbuilder.steps.keyring import Keyring
 
 NIX_DAEMON = "nix-daemon.service"
 CONNECT_SECONDS = 10
@@ -140,10 +141,10 @@ class Registration:
 
     @property
     def _line(self) -> ManagedFile | None:
-        key = self.world.host.read(self._host_key)
-        if key is None:
+        pinned = Keyring(self.settings, self.world.host).pinned_lines()
+        if not pinned:
             return None
-        line = machines.ours(self.settings, key.decode(errors="replace")).line
+        line = machines.ours(self.settings, *pinned).line
         return ManagedFile(self.world.host, self._line_file, f"{line}\n")
 
     def _line_drift(self) -> list[Drift]:

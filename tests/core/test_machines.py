@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -157,6 +158,25 @@ def test_a_key_in_the_uri_counts_where_the_line_has_none() -> None:
     pinned = base64.b64encode(KEY.encode()).decode()
     uri = f"ssh-ng://box?ssh-key=/in/uri&base64-ssh-public-host-key={quote(pinned)}"
 
-    assert (machines.parse(uri).login_key, machines.parse(uri).pinned) == ("/in/uri", KEY)
+    assert (machines.parse(uri).login_key, machines.parse(uri).pinning) == ("/in/uri", KEY)
     assert machines.parse(f"{uri} x86_64-linux /in/line").login_key == "/in/line"
-    assert machines.parse("ssh://box?base64-ssh-public-host-key=%%%").pinned == ""
+    assert machines.parse("ssh://box?base64-ssh-public-host-key=%%%").pinning == ""
+
+
+def test_a_line_that_pins_two_keys_gives_nix_a_known_hosts_file_with_both() -> None:
+    other = KEY.replace("Gc8", "Gd9")
+    machine = machines.ours(Settings(), KEY, other)
+    # when: as Nix does (libstore/ssh.cc)
+    known_hosts = f"{machine.host} {base64.b64decode(machine.line.split()[7]).decode()}\n"
+    # then
+    first, second = (" ".join(key.split()[:2]) for key in (KEY, other))
+    assert [" ".join(line.split()[:3]) for line in known_hosts.splitlines() if line] == [
+        f"darling-builder {first}",
+        f"darling-builder {second}",
+    ]
+    assert machines.parse(machine.line).pinned == (first, second)
+
+
+@pytest.mark.parametrize(("host_key", "pinned"), [("", ()), (KEY, (" ".join(KEY.split()[:2]),))])
+def test_what_is_pinned_is_told(host_key: str, pinned: tuple[str, ...]) -> None:
+    assert replace(machines.ours(Settings(), KEY), host_key=host_key).pinned == pinned

@@ -33,6 +33,11 @@ class LedgerTree(Tree):
         super().create(path, content, mode=mode, owner=_possible(owner) or _me())
         self._note(path, owner)
 
+    def replace(self, path: Path, content: bytes, *, mode: int, owner: Owner, mtime_ns: int | None = None) -> None:
+        """See Tree."""
+        super().replace(path, content, mode=mode, owner=_possible(owner) or _me(), mtime_ns=mtime_ns)
+        self._note(path, owner)
+
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
         """See Tree."""
         super().set_attributes(path, mode=mode, owner=_possible(owner) or _me())

@@ -250,4 +250,4 @@ def test_what_somebody_else_registers_is_used_though_register_is_off(tmp_path: P
 
     assert access.builders is None
     assert access.machine.mandatory == ("apple",)
-    assert access.pinned == KEY
+    assert access.pinned == (KEY,)
