@@ -13,7 +13,7 @@ from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import CONTROL_SOCKETS, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import corrections
+from darlingbuilder.steps import corrections, deadlock
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
 from darlingbuilder.steps.profile import profile_of
@@ -41,6 +41,8 @@ class Builder:
         profile = profile_of(self.settings, self.world)
         while True:
             sshd, chosen = self._bring_up()
+            if not self.settings.guest_nix:
+                return sshd, chosen
             self.tell("STATUS=trying the guest's Nix")
             current = profile.current()
             preload = corrections.environment(chosen, builds=self.settings.compat_builds)
@@ -63,6 +65,7 @@ class Builder:
         with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
+        deadlock.prove(self.settings, self.world)
         self._refuse_foreign_listener()
         self.tell("STATUS=starting sshd")
         return Listening(self.settings, self.world).start()
