@@ -8,6 +8,10 @@ import pytest
 from darlingbuilder.adapters import child, procfs
 
 
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
 def fails() -> None:
     raise PermissionError(1, "not today")
 
@@ -49,8 +53,8 @@ def test_one_that_cannot_do_its_work_does_not_wait() -> None:
 
 
 def test_no_descriptor_stays_open() -> None:
-    before = os.listdir("/proc/self/fd")
+    before = descriptors()
     child.failure_of(fails)
     with child.waiting(lambda: None):
         pass
-    assert os.listdir("/proc/self/fd") == before
+    assert descriptors() == before

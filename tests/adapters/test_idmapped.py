@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,10 @@ def clone(store: Path) -> Iterator[int]:
     descriptor = idmapped.clone(store, SOMEBODY)
     yield descriptor
     os.close(descriptor)
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
 
 
 def owner_of(name: str, clone: int) -> Owner:
@@ -66,7 +71,7 @@ def test_a_mapping_is_one_that_the_kernel_takes(on_disk: int, wanted: int) -> No
     assert all(count > 0 for _, _, count in extents)
     for side in (0, 1):
         spans = sorted((extent[side], extent[side] + extent[2]) for extent in extents)
-        assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
         assert spans[-1][1] <= LAST + 1
 
 
@@ -111,12 +116,12 @@ def test_nothing_can_be_written_and_nothing_is_mounted(clone: int, store: Path) 
 
 @mounting
 def test_what_cannot_be_mapped_is_told_of_and_no_descriptor_stays_open() -> None:
-    before = os.listdir("/proc/self/fd")
+    before = descriptors()
 
     with pytest.raises(OSError, match="cannot be mounted id-mapped: Invalid argument"):
         idmapped.clone(Path("/proc/sys"), SOMEBODY)
 
-    assert os.listdir("/proc/self/fd") == before
+    assert descriptors() == before
 
 
 @mounting
