@@ -10,7 +10,7 @@ from darlingbuilder.adapters import sshclient
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import machines, managed, nixconf, render
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import KeyFileError, PrerequisiteError
+from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.insertion import Insertion
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
@@ -25,11 +25,10 @@ from darlingbuilder.core.paths import (
     TMPFILES,
     VENDOR_SSH_CONFIG,
     Paths,
-    public_half,
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
-from darlingbuilder.steps.keyring import Keyring
+from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 
 NIX_DAEMON = "nix-daemon.service"
 CONNECT_SECONDS = 10
@@ -39,7 +38,7 @@ _SUBSTITUTES = "builders-use-substitutes"
 _INCLUDE = f"Include {SSH_ALIAS.parent}/*.conf"
 # <URI with / as _>-<slot>, and a lock for uploads.
 _SLOT = re.compile(rf"ssh(-ng)?:__{ALIAS}(-[0-9]+|\.upload-lock)\Z")
-_OURS = (SSH_ALIAS, TMPFILES, OUR_MACHINES)
+_OURS = (SSH_ALIAS, TMPFILES)
 _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 
@@ -47,8 +46,8 @@ _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 class Registration:
     """Nix finds the builder, and root's ssh finds its port, its keys and its user.
 
-    With ``register = false`` the system's own configuration sees to that (NixOS). It cannot know the host key, so
-    it is given the machines line to include, in a file below ``state``.
+    With ``register = false`` the system's own configuration sees to that (NixOS), and is given the machines line to
+    include. A guest without a Nix is not registered either.
     """
 
     settings: Settings
@@ -57,27 +56,24 @@ class Registration:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        if not self.settings.register:
-            return [*self._leftovers(), *self._line_drift()]
-        drift = [*managed.check(self._files), *self._line_drift()]
-        if managed.is_ours(self.world.host.read(self._offered)):
-            drift.append(Drift(str(self._offered), "is not wanted: register is true"))
+        if not self._wanted:
+            return [*self._leftovers(), *self._line.check()]
+        drift = [*managed.check(self._files), *self._line.check()]
         drift += self._directory_drift()
         drift += [found for insertion in self._insertions for found in insertion.check()]
         return [*drift, *self.unread_alias()] or self._not_in_effect()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
-        if not self.settings.register:
+        if not self._wanted:
             if self._leftovers():
                 self._withdraw()
-            self._write_line()
+            self._line.write()
             return
         self._require_include()
         managed.converge(self._files)
         self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
-        self._write_line()
-        managed.withdraw(self.world.host, [self._offered])
+        self._line.write()
         if self._insert(self._insertions):
             self._renew_daemon()
         if drift := self._not_in_effect():
@@ -90,7 +86,7 @@ class Registration:
     def revert(self) -> None:
         """See Step."""
         self._withdraw()
-        managed.withdraw(self.world.host, [self._offered])
+        self._line.withdraw()
 
     def _withdraw(self) -> None:
         daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
@@ -120,8 +116,8 @@ class Registration:
         return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
 
     @property
-    def _host_key(self) -> Path:
-        return public_half(Paths(self.settings).host_key)
+    def _wanted(self) -> bool:
+        return self.settings.register and self.settings.guest_nix
 
     @property
     def _files(self) -> list[ManagedFile]:
@@ -132,35 +128,8 @@ class Registration:
         ]
 
     @property
-    def _offered(self) -> Path:
-        return Paths(self.settings).machines
-
-    @property
-    def _line_file(self) -> Path:
-        return OUR_MACHINES if self.settings.register else self._offered
-
-    @property
-    def _line(self) -> ManagedFile | None:
-        pinned = Keyring(self.settings, self.world.host).pinned_lines()
-        if not pinned:
-            return None
-        line = machines.ours(self.settings, *pinned).line
-        return ManagedFile(self.world.host, self._line_file, f"{line}\n")
-
-    def _line_drift(self) -> list[Drift]:
-        line = self._line
-        if line is None:
-            return [Drift(str(self._line_file), "cannot be written: the guest's host key is absent")]
-        return managed.check([line])
-
-    def _write_line(self) -> None:
-        line = self._line
-        if line is None:
-            raise KeyFileError(
-                f"{self._host_key} is absent, so the builder cannot be pinned to it",
-                hint="make the keys: darlingbuilder init",
-            )
-        managed.converge([line])
+    def _line(self) -> MachinesLine:
+        return MachinesLine(self.settings, self.world)
 
     @property
     def _insertions(self) -> list[Insertion]:
@@ -189,7 +158,7 @@ class Registration:
         # Alone, it is that of an alias which the system's own configuration has.
         if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
-        drift = [Drift(str(path), "is not wanted: register is false") for path in ours]
+        drift = [Drift(str(path), unwanted(self.settings)) for path in ours]
         return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
 
     def _directory_drift(self) -> list[Drift]:

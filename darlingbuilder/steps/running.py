@@ -13,7 +13,7 @@ from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import CONTROL_SOCKETS, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import corrections
+from darlingbuilder.steps import corrections, deadlock
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
 from darlingbuilder.steps.overview.builds import SESSIONS
@@ -38,6 +38,8 @@ class Builder:
         profile = profile_of(self.settings, self.world)
         while True:
             sshd, chosen = self._bring_up()
+            if not self.settings.guest_nix:
+                return sshd, chosen
             self.tell("STATUS=trying the guest's Nix")
             current = profile.current()
             preload = corrections.environment(chosen)
@@ -60,6 +62,7 @@ class Builder:
         with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
+        deadlock.prove(self.settings, self.world)
         self._refuse_foreign_listener()
         self.tell("STATUS=starting sshd")
         return Listening(self.settings, self.world).start()

@@ -297,3 +297,30 @@ def test_a_directory_is_not_replaced_by_a_file(host: Tree) -> None:
     host.make_directory(FILE)
     with pytest.raises(ForeignFileError, match="is a directory"):
         host.replace(FILE, b"new", mode=0o600, owner=ME)
+
+
+def test_a_file_is_opened_for_both_and_made_roots_alone(guest: Tree) -> None:
+    with guest.opened(Path("/lock")) as descriptor:
+        os.write(descriptor, b"held")
+    with guest.opened(Path("/lock")) as descriptor:
+        assert os.read(descriptor, 10) == b"held"
+
+    found = guest.attributes(Path("/lock"))
+    assert found is not None
+    assert found.mode == 0o600
+
+
+@pytest.mark.parametrize("planted", ["lock", "."])
+def test_no_link_is_opened(guest: Tree, outside: Path, planted: str) -> None:
+    place = guest.root / "store"
+    if planted == ".":
+        place.symlink_to(outside)
+    else:
+        place.mkdir()
+        (place / "lock").symlink_to(outside / "ours")
+
+    with pytest.raises((GuestPathError, OSError)), guest.opened(Path("/store/lock")):
+        pytest.fail("it was opened")
+
+    assert (outside / "ours").read_text() == "precious\n"
+    assert not (outside / "lock").exists()

@@ -52,7 +52,8 @@ class LedgerTree(Tree):
         """See Tree."""
         existed = super().attributes(path) is not None
         super().make_directory(path, mode=mode, owner=owner if _is_root() else owner and _me())
-        if owner or not existed:
+        # A tree's own root is not made by it, and has no name in it.
+        if path != path.parent and (owner or not existed):
             self._note(path, owner or ROOT)
 
     def remove(self, path: Path) -> None:

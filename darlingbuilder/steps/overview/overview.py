@@ -13,7 +13,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, machines, serving
 from darlingbuilder.core.paths import UNIT, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import keyring, limits
+from darlingbuilder.steps import keyring, limits, store
 from darlingbuilder.steps.converge import Found
 from darlingbuilder.steps.overview import builds, slots, tested
 from darlingbuilder.steps.overview.builds import Build
@@ -162,8 +162,9 @@ def _keys(settings: Settings, world: World, notebook: Notebook) -> list[KeyView]
 
 
 def _notes(settings: Settings, world: World, state: UnitState | None) -> list[NoteView]:
-    """List what is worth knowing of the keys and, if systemd has told its ``state``, of the unit."""
-    found = keyring.notes(settings, world.host) + (limits.notes(settings, world.host, state) if state else [])
+    """List what is worth knowing of keys and store and, if systemd has told its ``state``, of the unit."""
+    found = [*keyring.notes(settings, world.host), *store.notes(settings)]
+    found += limits.notes(settings, world.host, state) if state else []
     return [NoteView(note.what, note.detail, note.hint) for note in found]
 
 
