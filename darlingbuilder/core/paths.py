@@ -18,6 +18,7 @@ CA_BUNDLE = GUEST_ETC / "ca-bundle.crt"
 NIX_CONF = Path("/private/etc/nix/nix.conf")
 PASSWD = Path("/private/etc/passwd")
 GUEST_NIX = Path("/nix")
+GUEST_STORE = Path("/nix/store")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.
@@ -31,6 +32,8 @@ SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
 NIX_MACHINES = Path("/etc/nix/machines")
 OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
+# Links to what the guest's own store paths need of the host's.
+HOST_ROOTS = Path("/nix/var/nix/gcroots/darling-builder")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 LOCK = Path("/run/darlingbuilder.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.

@@ -1,0 +1,147 @@
+"""The guest's side of sharing: its database brought into line with the host's, by Nix, as the guest's user.
+
+Every method runs in a process of that user's (Accounts.perform), and what it gives goes through JSON.
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from darlingbuilder.adapters import storedb
+from darlingbuilder.adapters.nix import DATABASE, HostNix
+from darlingbuilder.adapters.storedb import StoreDatabase, ValidPath
+from darlingbuilder.core import storepath
+from darlingbuilder.core.storepath import name_of
+from darlingbuilder.steps.sharing import graph, upper
+from darlingbuilder.steps.sharing.registering import Registered, Registering, is_there
+
+# A command line has room for far more.
+_FORGOTTEN_AT_ONCE = 1000
+_ROOT_DIRECTORIES = ("nix/var/nix/profiles", "nix/var/nix/gcroots")
+
+
+class Leaning(msgspec.Struct, frozen=True):
+    """What of the host's store the guest's own paths need. ``number``: of the newest row that was looked at."""
+
+    number: int
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestStore:
+    """The store below ``root``, its upper layer there, and ``merged``, an open directory: what the guest sees.
+
+    Without ``merged`` nobody works in the guest: no lock is taken.
+    """
+
+    root: Path
+    nix: HostNix
+    merged: int | None = None
+
+    def register(self, wanted: Sequence[ValidPath]) -> Registered:
+        """Make host paths valid whose references are, once more where the host has other contents by now.
+
+        None is registered half-way, nor one that the guest is about to make itself: its lock is held meanwhile.
+        """
+        with upper.opened(self._store) as own:
+            return Registering(self.root, self.nix, own, self.merged).run(wanted)
+
+    def look_for(self, wanted: Sequence[ValidPath]) -> Registered:
+        """Count those host paths that are neither the guest's own nor seen through the overlay."""
+        with upper.opened(self._store) as own:
+            hidden = [one.path for one in wanted if not own.has(one.name) and not is_there(self.merged, one.name)]
+        return Registered(later=frozenset(hidden), hidden=len(hidden))
+
+    def withdraw(self, gone: Collection[str] | None, hosts: AbstractSet[str]) -> int:
+        """Make invalid what was shared and is the host's no more, and what refers to it; says how many they were.
+
+        ``gone``: where to look, None for everywhere; ``hosts``: what is valid on the host. Raises NixError, with the
+        rest undone, where one is in use.
+        """
+        with upper.opened(self._store) as own, self._database() as database:
+            known = (
+                database.numbers()
+                if gone is None
+                else {number: path for path, number in database.valid(gone).items()}
+            )
+            lost = [number for number, path in known.items() if path not in hosts and not own.has(name_of(path))]
+            order = graph.referrers_first(database, lost)
+            paths = {one.number: one.path for one in database.described(order)}
+        for start in range(0, len(order), _FORGOTTEN_AT_ONCE):
+            self.nix.forget(self.root, [paths[number] for number in order[start : start + _FORGOTTEN_AT_ONCE]])
+        return len(order)
+
+    def leaning(self, *, above: int, shared: AbstractSet[str] = frozenset()) -> Leaning:
+        """Find what of the host's the guest's own paths, registered after the row ``above``, refer to.
+
+        Its roots' targets are always among it. ``shared``: own paths that are about to be removed here.
+        """
+        with upper.opened(self._store) as own, self._database() as database:
+            numbers = database.numbers(above=above)
+            names = own.names() if not above else None
+
+            def is_own(path: str) -> bool:
+                return path not in shared and (
+                    name_of(path) in names if names is not None else own.has(name_of(path))
+                )
+
+            mine = [number for number, path in numbers.items() if is_own(path)]
+            needed = {path for referred in database.references(mine).values() for path in referred}
+            needed |= set(database.valid(self._rooted()))
+            return Leaning(max(numbers, default=above), frozenset(path for path in needed if not is_own(path)))
+
+    def duplicates(self, hosts: AbstractSet[str]) -> frozenset[str]:
+        """Find own paths that are valid on both sides; what the guest's own roots need is its own for good."""
+        with upper.opened(self._store) as own, self._database() as database:
+            names = own.names()
+            both = {path for path in database.numbers().values() if name_of(path) in names and path in hosts}
+            kept = graph.below(database, database.valid(self._rooted()).values())
+            return frozenset(both - {one.path for one in database.described(kept)})
+
+    def sweep(self) -> int:
+        """Remove what is left over from earlier runs and hides the host's paths; the container must be down."""
+        with upper.opened(self._store) as own:
+            return own.sweep()
+
+    def remove(self, paths: Collection[str]) -> frozenset[str]:
+        """Remove own paths from the upper layer, their validity untouched; gives those that are gone."""
+        with upper.opened(self._store) as own:
+            return frozenset(path for path in paths if own.remove(name_of(path)))
+
+    def collectable(self, dead: Sequence[str], *, before: float) -> list[str]:
+        """Pick those of ``dead`` paths that were registered ``before`` and that none of the others refers to.
+
+        The referrers come first.
+        """
+        with self._database() as database:
+            times, numbers = database.times(dead), database.valid(dead)
+            young = {numbers[path] for path in times if times[path] >= before}
+            kept = graph.below(database, young)
+            order = graph.referrers_first(database, [number for number in numbers.values() if number not in kept])
+            paths = {one.number: one.path for one in database.described(order)}
+            return [paths[number] for number in order]
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[StoreDatabase]:
+        with storedb.opened(self.root / DATABASE) as database:
+            yield database
+
+    @property
+    def _store(self) -> Path:
+        return self.root / "nix/store"
+
+    def _rooted(self) -> set[str]:
+        """List what the links among the guest's profiles and gc roots lead to directly."""
+        found = set()
+        for top in _ROOT_DIRECTORIES:
+            for directory, directories, files in os.walk(self.root / top):
+                # A link to a directory is listed among the directories.
+                for name in (*directories, *files):
+                    with contextlib.suppress(OSError):
+                        found.add(str((Path(directory) / name).readlink()))
+        return {path for path in found if storepath.is_store_path(path)}

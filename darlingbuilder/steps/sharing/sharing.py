@@ -1,0 +1,174 @@
+"""The host's store paths, valid in the guest for as long as they are on the host, while the builder runs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from darlingbuilder.adapters import accounts
+from darlingbuilder.adapters.identity import Answer
+from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.storedb import Changes, ValidPath
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import log
+from darlingbuilder.core.errors import NixError
+from darlingbuilder.core.paths import GUEST_STORE, Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.sharing.guest import GuestStore, Leaning
+from darlingbuilder.steps.sharing.hostpaths import HostPaths
+from darlingbuilder.steps.sharing.registering import Registered
+from darlingbuilder.steps.sharing.roots import HostRoots
+
+# Some 50 000 paths are registered in 5 s on a quiet machine.
+_SECONDS = 600
+# Leftovers are removed in one round, what was below is seen after a remount, and registered in the next.
+_ROUNDS = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
+
+
+@dataclass
+class Sharing:
+    """One run of the builder's sharing; ``registers``: whether what is new on the host is registered for the guest.
+
+    Otherwise the guest's Nix asks the host's for it, and what it has noted of it is taken back all the same.
+    """
+
+    settings: Settings
+    world: World
+    registers: bool = True
+    _hosts: HostPaths = field(init=False)
+    _guests: Changes = field(init=False)
+    _leaned: int = 0
+    _later: dict[str, ValidPath] = field(default_factory=dict)
+    _lost: set[str] = field(default_factory=set)
+    _stale: bool = False
+    _retry_at: float = 0.0
+    _pause: float = _FIRST_PAUSE
+
+    def __post_init__(self) -> None:
+        """Look at the databases from nothing."""
+        self._hosts = HostPaths(self.world.host.real(Path("/") / DATABASE))
+        self._guests = Changes(self._root / DATABASE)
+
+    def sweep(self) -> None:
+        """Remove what hides the host's paths from the guest and is nobody's; the container must be down.
+
+        Of what is whole on both sides the guest's copy goes, where the host's is sure to stay. Raises NixError.
+        """
+        self._hosts.look()
+        hosts = self._hosts.valid
+        swept = self._as_guest(lambda store: store.sweep(), int)
+        twice = self._as_guest(lambda store: store.duplicates(hosts), frozenset[str])
+        needed = self._as_guest(lambda store: store.leaning(above=0, shared=twice), Leaning).paths
+        unsafe = needed - HostRoots(self.world).hold(needed, self._hosts)
+        removed = self._as_guest(lambda store: store.remove(twice - unsafe), frozenset[str])
+        log.debug("swept the guest's store", names=swept, duplicates=len(removed))
+
+    def begin(self) -> None:
+        """Bring the guest's database into line with the host's; the store is mounted, and nobody works in the guest.
+
+        Raises NixError.
+        """
+        self._hosts.forget()
+        news = self._hosts.look()
+        wanted, hosts = news.added if news else [], self._hosts.valid
+        withdrawn = self._as_guest(lambda store: store.withdraw(None, hosts), int)
+        registered = 0
+        if self.registers:
+            registered = self._as_guest(lambda store: store.register(wanted), Registered).registered
+        self._remount()
+        self.tidy()
+        log.info("sharing the host's store", way=self.way, paths=len(wanted), new=registered, gone=withdrawn)
+
+    def look(self) -> None:
+        """Follow what has changed on either side; without news this costs microseconds.
+
+        Whatever fails is said, and tried again.
+        """
+        try:
+            self._follow_host()
+            if self._guests.seen():
+                self._lean(above=self._leaned)
+        except NixError as error:
+            log.warning("the guest does not know all of the host's store", why=error, do=error.hint)
+            self._wait_longer()
+
+    def renew(self) -> None:
+        """Bring the guest's database into line with the host's while builds run, as after a garbage collection."""
+        self._hosts.forget()
+        self._retry_at = 0.0
+        self._follow_host(everywhere=True)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Keep on the host what the guest's own paths need, and nothing else."""
+        kept = self._lean(above=0)
+        roots = HostRoots(self.world)
+        roots.release(roots.held() - kept)
+
+    @property
+    def way(self) -> str:
+        """How the guest's Nix learns what is valid."""
+        return "registration" if self.registers else "local-overlay"
+
+    def _follow_host(self, *, everywhere: bool = False) -> None:
+        news = self._hosts.look()
+        if news:
+            self._later |= {one.path: one for one in news.added}
+            self._lost = (self._lost | news.removed) - news.anew
+            # What was looked up before it was there, or has been replaced, is seen as it was until a remount.
+            self._stale = self._stale or bool(news.removed or news.anew)
+        if (news or time.monotonic() >= self._retry_at) and (self._later or self._lost or self._stale or everywhere):
+            self._settle(everywhere=everywhere)
+
+    def _settle(self, *, everywhere: bool) -> None:
+        """Withdraw and register what is left to do; what somebody in the guest is at work on stays for later."""
+        hosts, gone = self._hosts.valid, None if everywhere else frozenset(self._lost)
+        self._wait_longer()
+        withdrawn = self._as_guest(lambda store: store.withdraw(gone, hosts), int) if gone is None or gone else 0
+        self._lost.clear()
+        if withdrawn or self._stale or everywhere:
+            self._remount()
+        for _ in range(_ROUNDS):
+            done = self._round()
+            self._later = {path: one for path, one in self._later.items() if path in done.later}
+            if not (done.uncovered or done.hidden):
+                break
+            self._remount()
+        if not self._later:
+            self._pause = _FIRST_PAUSE
+
+    def _round(self) -> Registered:
+        wanted = list(self._later.values())
+        if not wanted:
+            return Registered()
+        with self.world.darling.files().descriptor(GUEST_STORE) as merged:
+            if self.registers:
+                return self._as_guest(lambda store: replace(store, merged=merged).register(wanted), Registered)
+            return self._as_guest(lambda store: replace(store, merged=merged).look_for(wanted), Registered)
+
+    def _lean(self, *, above: int) -> set[str]:
+        """Keep on the host what the guest's own paths need, those registered after the row ``above``."""
+        leaning = self._as_guest(lambda store: store.leaning(above=above), Leaning)
+        self._leaned = leaning.number
+        kept = HostRoots(self.world).hold(leaning.paths, self._hosts)
+        # Too late: what needs them is as lost as they are.
+        self._lost |= leaning.paths - kept
+        return kept
+
+    def _remount(self) -> None:
+        self.world.darling.remount(GUEST_STORE)
+        self._stale = False
+
+    def _wait_longer(self) -> None:
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    @property
+    def _root(self) -> Path:
+        return self.world.host.real(Paths(self.settings).state)
+
+    def _as_guest(self, action: Callable[[GuestStore], Answer], kind: type[Answer]) -> Answer:
+        account = accounts.required(self.world.accounts, self.settings.user)
+        store = GuestStore(self._root, self.world.nix)
+        return self.world.accounts.perform(account, lambda: action(store), kind, seconds=_SECONDS)
