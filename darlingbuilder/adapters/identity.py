@@ -1,6 +1,5 @@
 """What is done as another user: in a process of its own, within a time, its answer taken as a stranger's."""
 
-import contextlib
 import os
 import resource
 import select
@@ -17,6 +16,7 @@ from darlingbuilder.core.errors import BuilderError, NixError
 
 Answer = TypeVar("Answer")
 _CHUNK = 1 << 16
+_SECONDS_TO_END = 5.0
 # Nothing of our environment is its business, nor that of what it starts.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
@@ -24,7 +24,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent",
 class _Said(msgspec.Struct):
     """What comes back: an answer, or an error of ours, or a bug's traceback."""
 
-    answer: msgspec.Raw | None = None
+    answer: msgspec.Raw = msgspec.Raw(b"null")
     error: str = ""
     hint: str = ""
     bug: str = ""
@@ -61,7 +61,8 @@ def _become_it(account: Account | None, action: Callable[[], object], writing: i
 
 def _done(account: Account | None, action: Callable[[], object]) -> bytes:
     try:
-        os.setsid()
+        # Its own end, not the service's.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if account and account.owner.uid != os.geteuid():
             os.setgroups([])
             os.setgid(account.owner.gid)
@@ -92,11 +93,14 @@ def _read(reading: int, seconds: float) -> bytes:
 
 
 def _end(pid: int) -> None:
-    """End the process with all that it has started, if that has not ended, and ask for its status."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    """End the process, if it has not ended, and ask for its status; interrupted, it ends what it has started."""
+    os.kill(pid, signal.SIGTERM)
+    descriptor = os.pidfd_open(pid)
+    try:
+        if not select.select([descriptor], [], [], _SECONDS_TO_END)[0]:
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(descriptor)
     os.waitpid(pid, 0)
 
 
@@ -107,7 +111,7 @@ def _answer(words: bytes, kind: type[Answer], account: Account | None, seconds: 
             raise RuntimeError(said.bug)
         if said.error:
             raise NixError(said.error, hint=said.hint)
-        return msgspec.json.decode(said.answer or b"", type=kind)
+        return msgspec.json.decode(said.answer, type=kind)
     except msgspec.DecodeError:
         raise NixError(
             f"what was to be done as {account.name if account else 'ourselves'} was not done within {seconds:g} s",

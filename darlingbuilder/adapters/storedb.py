@@ -117,7 +117,7 @@ def opened(database: Path) -> Iterator[StoreDatabase]:
             yield StoreDatabase(connection)
         if at_rest and not _is_at_rest(database):
             raise sqlite3.OperationalError("somebody has begun to write it")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, FileNotFoundError) as error:
         raise NixError(f"{database} cannot be read: {error}", hint="see what Nix says: nix-store --verify") from error
 
 

@@ -51,7 +51,7 @@ class Registering:
         known = self._known(path for one in wanted for path in (one.path, *one.references))
         missing = graph.references_first(one for one in wanted if not self._is_up_to_date(one, known))
         self.valid = known.keys() - {one.path for one in missing}
-        for batch in graph.batches(missing, len(missing) if self.merged is None else _BATCH):
+        for batch in graph.batches(missing, len(missing) or 1 if self.merged is None else _BATCH):
             with self._locked(batch) as locked:
                 self._batch(batch, locked)
         return Registered(self.registered, frozenset(self.later), self.uncovered, self.hidden)

@@ -157,7 +157,7 @@ class Sharing:
         return kept
 
     def _remount(self) -> None:
-        self.world.darling.remount(GUEST_STORE)
+        self.world.darling.refresh(GUEST_STORE)
         self._stale = False
 
     def _wait_longer(self) -> None:
