@@ -9,6 +9,7 @@ from darlingbuilder.commands.context import Context
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.running import Builder
+from darlingbuilder.steps.sharing.sharing import Sharing
 
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
@@ -18,11 +19,13 @@ _LONGEST_INTERVAL = 5.0
 def run(context: Context, _arguments: Namespace) -> ExitCode:
     """Boot, serve, and on SIGTERM or Ctrl-C drain and shut down. Ends with an error when the builder dies."""
     settings = context.require_builder()
-    builder = Builder(settings, context.world, notify)
+    sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
+    builder = Builder(settings, context.world, notify, sharing)
     try:
         sshd, corrections = builder.boot()
         told = ", ".join(sorted(corrections)) or "none"
-        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}, corrections in force: {told}")
+        shared = f", the host's store shared by {sharing.way.value}" if sharing else ""
+        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}, corrections in force: {told}{shared}")
         log.info("serving", port=settings.port, container=context.world.darling.server(), corrections=told)
         builder.watch(sshd, seconds=_interval())
     except KeyboardInterrupt:

@@ -16,6 +16,8 @@ AUTHORIZED_KEYS = GUEST_ETC / "authorized_keys"
 SHIM = GUEST_ETC / "compat.dylib"
 CA_BUNDLE = GUEST_ETC / "ca-bundle.crt"
 NIX_CONF = Path("/private/etc/nix/nix.conf")
+# What each start finds out for that file.
+NIX_STORE_CONF = NIX_CONF.with_name("store.conf")
 PASSWD = Path("/private/etc/passwd")
 GUEST_NIX = Path("/nix")
 GUEST_STORE = Path("/nix/store")

@@ -12,12 +12,13 @@ from darlingbuilder.adapters.storedb import Changes, ValidPath
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import NixError
-from darlingbuilder.core.paths import GUEST_STORE, Paths
+from darlingbuilder.core.paths import GUEST_STORE, HOST_ROOTS, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.sharing.guest import GuestStore, Leaning
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
 from darlingbuilder.steps.sharing.registering import Registered
 from darlingbuilder.steps.sharing.roots import HostRoots
+from darlingbuilder.steps.sharing.way import Way
 
 # Some 50 000 paths are registered in 5 s on a quiet machine.
 _SECONDS = 600
@@ -28,14 +29,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 
 @dataclass
 class Sharing:
-    """One run of the builder's sharing; ``registers``: whether what is new on the host is registered for the guest.
+    """One run of the builder's sharing. Where the guest's Nix asks the host's what is valid, nothing is registered.
 
-    Otherwise the guest's Nix asks the host's for it, and what it has noted of it is taken back all the same.
+    What it has noted of the answers is taken back all the same.
     """
 
     settings: Settings
     world: World
-    registers: bool = True
+    way: Way = Way.REGISTRATION
     _hosts: HostPaths = field(init=False)
     _guests: Changes = field(init=False)
     _leaned: int = 0
@@ -64,21 +65,23 @@ class Sharing:
         removed = self._as_guest(lambda store: store.remove(twice - unsafe), frozenset[str])
         log.debug("swept the guest's store", names=swept, duplicates=len(removed))
 
-    def begin(self) -> None:
+    def begin(self, way: Way) -> None:
         """Bring the guest's database into line with the host's; the store is mounted, and nobody works in the guest.
 
         Raises NixError.
         """
+        self.way = way
         self._hosts.forget()
+        self.world.host.make_directory(HOST_ROOTS)
         news = self._hosts.look()
         wanted, hosts = news.added if news else [], self._hosts.valid
         withdrawn = self._as_guest(lambda store: store.withdraw(None, hosts), int)
         registered = 0
-        if self.registers:
+        if way is Way.REGISTRATION:
             registered = self._as_guest(lambda store: store.register(wanted), Registered).registered
         self._remount()
         self.tidy()
-        log.info("sharing the host's store", way=self.way, paths=len(wanted), new=registered, gone=withdrawn)
+        log.info("sharing the host's store", way=way.value, paths=len(wanted), new=registered, gone=withdrawn)
 
     def look(self) -> None:
         """Follow what has changed on either side; without news this costs microseconds.
@@ -105,11 +108,6 @@ class Sharing:
         kept = self._lean(above=0)
         roots = HostRoots(self.world)
         roots.release(roots.held() - kept)
-
-    @property
-    def way(self) -> str:
-        """How the guest's Nix learns what is valid."""
-        return "registration" if self.registers else "local-overlay"
 
     def _follow_host(self, *, everywhere: bool = False) -> None:
         news = self._hosts.look()
@@ -143,7 +141,7 @@ class Sharing:
         if not wanted:
             return Registered()
         with self.world.darling.files().descriptor(GUEST_STORE) as merged:
-            if self.registers:
+            if self.way is Way.REGISTRATION:
                 return self._as_guest(lambda store: replace(store, merged=merged).register(wanted), Registered)
             return self._as_guest(lambda store: replace(store, merged=merged).look_for(wanted), Registered)
 
@@ -172,3 +170,13 @@ class Sharing:
         account = accounts.required(self.world.accounts, self.settings.user)
         store = GuestStore(self._root, self.world.nix)
         return self.world.accounts.perform(account, lambda: action(store), kind, seconds=_SECONDS)
+
+
+def part(settings: Settings, world: World) -> None:
+    """Take back what an earlier sharing has told the guest's Nix, if there was one. Raises NixError."""
+    if world.host.attributes(HOST_ROOTS) is None:
+        return
+    account = accounts.required(world.accounts, settings.user)
+    store = GuestStore(world.host.real(Paths(settings).state), world.nix)
+    world.accounts.perform(account, lambda: store.withdraw(None, frozenset()), int, seconds=_SECONDS)
+    HostRoots(world).remove()
