@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters import hoststore, process
 from darlingbuilder.adapters.process import Account, Start
 from darlingbuilder.core import storepath
 from darlingbuilder.core.errors import CommandError, NixError, PrerequisiteError
+from darlingbuilder.core.tree import Tree
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
 _SECONDS = 60
@@ -55,6 +56,9 @@ class HostNix(Protocol):
 
         Contents are compared with their registered hashes on the way. What is there already stays as it is.
         """
+
+    def writable_store(self) -> AbstractContextManager[Tree]:
+        """Give the directory of the host's store to write in, even where it is mounted read-only (NixOS)."""
 
     def load_into(self, root: Path, registration: bytes) -> None:
         """Register paths that lie in the store below ``root`` already, as ``--dump-db`` prints them."""
@@ -140,6 +144,10 @@ class NixCommand:
                     tool("nix-store"), *_store(root), "--import",
                     start=_as(account), stdin=archive, timeout=_COPY_SECONDS,
                 )  # fmt: skip
+
+    def writable_store(self) -> AbstractContextManager[Tree]:
+        """See HostNix."""
+        return hoststore.writable()
 
     def load_into(self, root: Path, registration: bytes) -> None:
         """See HostNix."""

@@ -11,7 +11,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import UNIT
-from darlingbuilder.steps import limits
+from darlingbuilder.steps import limits, store
 from darlingbuilder.steps.converge import Found, survey
 from darlingbuilder.steps.ownership import pending
 from darlingbuilder.steps.plan import build
@@ -90,8 +90,11 @@ def show_found(found: Sequence[Found], *, diffs: bool) -> None:
 
 
 def _notes(context: Context, state: UnitState | None) -> list[Note]:
-    """List what is worth knowing of the unit, if there is a builder and systemd has told its ``state``."""
-    return limits.notes(context.settings, context.world.host, state) if context.marker and state else []
+    """List what is worth knowing of the builder, if there is one; of its unit, if systemd has told its ``state``."""
+    if not context.marker:
+        return []
+    found = limits.notes(context.settings, context.world.host, state) if state else []
+    return [*found, *store.notes(context.settings)]
 
 
 def _view(context: Context, found: Sequence[Found]) -> StatusView:

@@ -20,6 +20,14 @@ NIX_CONF = Path("/private/etc/nix/nix.conf")
 NIX_STORE_CONF = NIX_CONF.with_name("store.conf")
 PASSWD = Path("/private/etc/passwd")
 GUEST_NIX = Path("/nix")
+# In the guest, and on the host.
+STORE = Path("/nix/store")
+# What lies in the guest's /nix without the host's store laid under it: its own Nix collects garbage by
+# «--store local?root=», where nothing but its own paths is to be seen.
+GUEST_OWN = GUEST_ETC / "own"
+GUEST_OWN_NIX = GUEST_OWN / "nix"
+# The host's files as the guest sees them.
+SYSTEM_ROOT = Path("/Volumes/SystemRoot")
 GUEST_STORE = Path("/nix/store")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
@@ -72,6 +80,16 @@ class Paths:
     def nix(self) -> Path:
         """The guest's /nix; the service user's."""
         return self.state / "nix"
+
+    @property
+    def store(self) -> Path:
+        """The guest's own store paths; with ``store = "overlay"`` the upper layer over the host's."""
+        return self.nix / "store"
+
+    @property
+    def overlay_work(self) -> Path:
+        """The work directory of that overlay, which has to lie on the file system of its upper layer; root's."""
+        return self.nix / ".overlay"
 
     @property
     def key(self) -> Path:

@@ -63,11 +63,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     darling: Annotated[
         MaybePath, Meta(description="the launcher; default: found on PATH or in /run/wrappers/bin")
     ] = ""
+    store: Annotated[
+        Literal["copy", "overlay", "symlink"],
+        Meta(
+            description="the guest's store: its own alone, over the host's as an overlay, or the host's by a link "
+            "to run programs from, without builds"
+        ),
+    ] = "copy"
     store_validity: Annotated[
         Literal["auto", "local-overlay", "registration"],
         Meta(
-            description="with store overlay, how the guest's Nix learns what of the host's store is valid: it asks the "
-            "host's Nix, or is told by registration; auto: the first that works"
+            description="with store overlay, how the guest's Nix learns what of the host's store is valid: it asks "
+            "the host's Nix, or is told by registration; auto: the first that works"
         ),
     ] = "auto"
     cores: Annotated[int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")] = 0
@@ -98,6 +105,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def prefix_path(self) -> Path:
         """The Darling prefix, as chosen or below ``state``."""
         return Path(self.prefix or f"{self.state}/guest/prefix")
+
+    @property
+    def guest_nix(self) -> bool:
+        """Whether the guest has a Nix of its own, without which nothing is built."""
+        return self.store != "symlink"
 
 
 def bytes_of(size: str) -> int:

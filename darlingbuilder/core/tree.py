@@ -125,6 +125,17 @@ class Tree:
         ):
             os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
 
+    @contextlib.contextmanager
+    def opened(self, path: Path) -> Iterator[int]:
+        """Open the file ``path`` for reading and writing; if it is absent, an empty one is made, root's alone."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        with self._parent(path) as (parent, name):
+            descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
         """Correct mode and owner of the file ``path``, its content untouched; a link is not followed."""
         with self._parent(path) as (parent, name):

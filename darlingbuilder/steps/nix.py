@@ -34,11 +34,15 @@ class Nix:
     name: ClassVar[str] = "nix"
 
     def check(self) -> list[Drift]:
-        """See Step."""
+        """See Step. What there is of a Nix stays, and is not looked at, where the guest has none of its own."""
+        if not self.settings.guest_nix:
+            return []
         return [*self._check_store(), *self._certificates.check(), *self._check_configuration()]
 
     def apply(self) -> None:
         """See Step. The Nix before stays, as the profile's previous generation."""
+        if not self.settings.guest_nix:
+            return
         account = accounts.required(self.world.accounts, self.settings.user)
         configuration = self._configuration()
         self._own(account)

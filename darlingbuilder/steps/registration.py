@@ -44,7 +44,10 @@ _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Nix finds the builder, and root's ssh finds its port, its keys and its user; off with ``register = false``."""
+    """Nix finds the builder, and root's ssh finds its port, its keys and its user; off with ``register = false``.
+
+    A guest without a Nix is not registered either.
+    """
 
     settings: Settings
     world: World
@@ -52,7 +55,7 @@ class Registration:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        if not self.settings.register:
+        if not self._wanted:
             return self._leftovers()
         drift = managed.check(self._files)
         if self._machines is None:
@@ -63,7 +66,7 @@ class Registration:
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
-        if not self.settings.register:
+        if not self._wanted:
             self.revert()
             return
         self._require_include()
@@ -110,6 +113,10 @@ class Registration:
         if text is None and (text := self._text(VENDOR_SSH_CONFIG)) is None:
             return []  # our own block is drift already
         return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
+
+    @property
+    def _wanted(self) -> bool:
+        return self.settings.register and self.settings.guest_nix
 
     @property
     def _host_key(self) -> Path:
@@ -159,7 +166,8 @@ class Registration:
         ours = [path for path in _OURS if managed.is_ours(host.read(path))]
         if host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
-        drift = [Drift(str(path), "is not wanted: register is false") for path in ours]
+        why = "register is false" if not self.settings.register else "without a Nix the guest builds nothing"
+        drift = [Drift(str(path), f"is not wanted: {why}") for path in ours]
         return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
 
     def _directory_drift(self) -> list[Drift]:

@@ -13,7 +13,7 @@ from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import CONTROL_SOCKETS, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import corrections
+from darlingbuilder.steps import corrections, deadlock
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
 from darlingbuilder.steps.profile import profile_of
@@ -44,6 +44,8 @@ class Builder:
         profile = profile_of(self.settings, self.world)
         while True:
             sshd, chosen = self._bring_up()
+            if not self.settings.guest_nix:
+                return sshd, chosen
             self.tell("STATUS=trying the guest's Nix")
             current = profile.current()
             preload = corrections.environment(chosen, builds=self.settings.compat_builds)
@@ -68,6 +70,7 @@ class Builder:
         with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
+        deadlock.prove(self.settings, self.world)
         if self.sharing:
             self.tell("STATUS=telling the guest's Nix what the host holds")
             self.sharing.begin(Ways(self.settings, self.world).choose())
@@ -107,6 +110,8 @@ class Builder:
     def shutdown(self) -> None:
         """Bring the container down and wait until it is gone."""
         self.tell("STATUS=shutting the container down")
+        if self.sharing:
+            self.sharing.end()
         self.world.darling.shutdown()
 
     def _ended(self, sshd: Running | None) -> bool:

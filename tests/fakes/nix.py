@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from darlingbuilder.adapters.nix import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import NixError, PrerequisiteError
 from darlingbuilder.core.storepath import below
+from darlingbuilder.core.tree import Tree
 from tests.fakes.nar import nar_hash
 
 SETTINGS: Mapping[str, object] = {
@@ -85,6 +86,11 @@ class FakeHostNix:
         del account  # the fake writes as ourselves
         self._must_be_installed()
         self._copy(root, paths, origin or self.root)
+
+    @contextmanager
+    def writable_store(self) -> Iterator[Tree]:
+        self._must_be_installed()
+        yield Tree(self.root / "nix/store")
 
     def load_into(self, root: Path, registration: bytes) -> None:
         self._must_be_installed()

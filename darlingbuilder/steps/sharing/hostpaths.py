@@ -7,6 +7,7 @@ from pathlib import Path
 
 from darlingbuilder.adapters import storedb
 from darlingbuilder.adapters.storedb import Changes, ValidPath
+from darlingbuilder.core.errors import NixError
 
 # Nix opens a derivation when it registers one; those of the host lie where the host's Nix, which registers for the
 # guest, cannot see them. No build needs them: what the host sends for building holds no reference to one.
@@ -51,9 +52,13 @@ class HostPaths:
         self._changes = self._changes or Changes(self.database)
         if not self._changes.seen():
             return None
-        with storedb.opened(self.database) as database:
-            now = database.numbers()
-            added = database.described(now.keys() - self._known.keys())
+        try:
+            with storedb.opened(self.database) as database:
+                now = database.numbers()
+                added = database.described(now.keys() - self._known.keys())
+        except NixError:
+            self._changes = None  # the news is still to be heard
+            raise
         gone = {path for number, path in self._known.items() if number not in now}
         self._known = now
         valid = self.valid

@@ -30,7 +30,7 @@ class HostRoots:
         """
         # The guest's user may have made them up.
         valid = hosts.still(frozenset(filter(is_store_path, paths)))
-        new = sorted(valid - self.held())
+        new = sorted(path for path in valid if self.world.host.link(_link(path)) != path)
         for path in new:
             self.world.host.write_link(_link(path), path)
         for start in range(0, len(new), _AT_ONCE):

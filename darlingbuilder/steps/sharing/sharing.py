@@ -11,13 +11,14 @@ from darlingbuilder.adapters.nix import DATABASE
 from darlingbuilder.adapters.storedb import Changes, ValidPath
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log
-from darlingbuilder.core.errors import NixError
+from darlingbuilder.core.errors import BuilderError, NixError
 from darlingbuilder.core.paths import GUEST_STORE, HOST_ROOTS, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.sharing.guest import GuestStore, Leaning
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
 from darlingbuilder.steps.sharing.registering import Registered
 from darlingbuilder.steps.sharing.roots import HostRoots
+from darlingbuilder.steps.sharing.space import FreeSpace
 from darlingbuilder.steps.sharing.way import Way
 
 # Some 50 000 paths are registered in 5 s on a quiet machine.
@@ -37,17 +38,21 @@ class Sharing:
     settings: Settings
     world: World
     way: Way = Way.REGISTRATION
+    space: FreeSpace = field(init=False)
     _hosts: HostPaths = field(init=False)
     _guests: Changes = field(init=False)
     _leaned: int = 0
     _later: dict[str, ValidPath] = field(default_factory=dict)
     _lost: set[str] = field(default_factory=set)
     _stale: bool = False
+    _unread: bool = False
     _retry_at: float = 0.0
+    _resting_until: float = 0.0
     _pause: float = _FIRST_PAUSE
 
     def __post_init__(self) -> None:
         """Look at the databases from nothing."""
+        self.space = FreeSpace(self.settings, self.world.host.real(Paths(self.settings).nix))
         self._hosts = HostPaths(self.world.host.real(Path("/") / DATABASE))
         self._guests = Changes(self._root / DATABASE)
 
@@ -86,20 +91,22 @@ class Sharing:
     def look(self) -> None:
         """Follow what has changed on either side; without news this costs microseconds.
 
-        Whatever fails is said, and tried again.
+        What fails is said, and tried again later.
         """
+        self.space.look()
+        if time.monotonic() < self._resting_until:
+            return
         try:
             self._follow_host()
-            if self._guests.seen():
-                self._lean(above=self._leaned)
-        except NixError as error:
-            log.warning("the guest does not know all of the host's store", why=error, do=error.hint)
-            self._wait_longer()
+            self._follow_guest()
+        except (BuilderError, FileNotFoundError) as error:
+            # A container that has just ended is noticed by whoever watches it.
+            log.warning("the guest may not know all of the host's store", why=error)
+            self._resting_until = self._later_on()
 
     def renew(self) -> None:
         """Bring the guest's database into line with the host's while builds run, as after a garbage collection."""
         self._hosts.forget()
-        self._retry_at = 0.0
         self._follow_host(everywhere=True)
         self.tidy()
 
@@ -109,6 +116,10 @@ class Sharing:
         roots = HostRoots(self.world)
         roots.release(roots.held() - kept)
 
+    def end(self) -> None:
+        """End what runs beside the builder."""
+        self.space.end()
+
     def _follow_host(self, *, everywhere: bool = False) -> None:
         news = self._hosts.look()
         if news:
@@ -116,15 +127,19 @@ class Sharing:
             self._lost = (self._lost | news.removed) - news.anew
             # What was looked up before it was there, or has been replaced, is seen as it was until a remount.
             self._stale = self._stale or bool(news.removed or news.anew)
-        if (news or time.monotonic() >= self._retry_at) and (self._later or self._lost or self._stale or everywhere):
+        due = news or everywhere or time.monotonic() >= self._retry_at
+        if due and (self._later or self._lost or self._stale or everywhere):
             self._settle(everywhere=everywhere)
+
+    def _follow_guest(self) -> None:
+        self._unread = self._guests.seen() or self._unread
+        if self._unread:
+            self._lean(above=self._leaned)
+            self._unread = False
 
     def _settle(self, *, everywhere: bool) -> None:
         """Withdraw and register what is left to do; what somebody in the guest is at work on stays for later."""
-        hosts, gone = self._hosts.valid, None if everywhere else frozenset(self._lost)
-        self._wait_longer()
-        withdrawn = self._as_guest(lambda store: store.withdraw(gone, hosts), int) if gone is None or gone else 0
-        self._lost.clear()
+        withdrawn = self._withdraw(everywhere=everywhere)
         if withdrawn or self._stale or everywhere:
             self._remount()
         for _ in range(_ROUNDS):
@@ -133,8 +148,22 @@ class Sharing:
             if not (done.uncovered or done.hidden):
                 break
             self._remount()
-        if not self._later:
+        self._retry_at = self._later_on()
+        if not (self._later or self._lost):
             self._pause = _FIRST_PAUSE
+
+    def _withdraw(self, *, everywhere: bool) -> int:
+        hosts, gone = self._hosts.valid, None if everywhere else frozenset(self._lost)
+        if not everywhere and not gone:
+            return 0
+        try:
+            withdrawn = self._as_guest(lambda store: store.withdraw(gone, hosts), int)
+        except NixError as error:
+            # A build that uses it is lost with it; the next ones are not to wait for that one's end.
+            log.debug("the guest uses what the host has deleted", why=error)
+            return 1
+        self._lost.clear()
+        return withdrawn
 
     def _round(self) -> Registered:
         wanted = list(self._later.values())
@@ -148,8 +177,8 @@ class Sharing:
     def _lean(self, *, above: int) -> set[str]:
         """Keep on the host what the guest's own paths need, those registered after the row ``above``."""
         leaning = self._as_guest(lambda store: store.leaning(above=above), Leaning)
-        self._leaned = leaning.number
         kept = HostRoots(self.world).hold(leaning.paths, self._hosts)
+        self._leaned = leaning.number
         # Too late: what needs them is as lost as they are.
         self._lost |= leaning.paths - kept
         return kept
@@ -158,9 +187,10 @@ class Sharing:
         self.world.darling.refresh(GUEST_STORE)
         self._stale = False
 
-    def _wait_longer(self) -> None:
-        self._retry_at = time.monotonic() + self._pause
+    def _later_on(self) -> float:
+        """Give the time of the next attempt, each time a little later."""
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        return time.monotonic() + self._pause
 
     @property
     def _root(self) -> Path:
