@@ -37,7 +37,7 @@ class Ways:
     world: World
 
     def choose(self) -> Way:
-        """Choose, and configure the guest's Nix for it. Raises PrerequisiteError if the way asked for cannot be gone."""
+        """Choose, and tell the guest's Nix. Raises PrerequisiteError if the way asked for cannot be gone."""
         way = self._chosen()
         managed.converge([self._configuration(way)])
         return way

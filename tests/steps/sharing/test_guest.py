@@ -10,7 +10,7 @@ from darlingbuilder.adapters import storedb
 from darlingbuilder.adapters.nix import DATABASE
 from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.storepath import below
-from tests.steps.sharing.two_stores import A, B, C, D, X, Y, TwoStores, two_stores
+from tests.steps.sharing.two_stores import A, B, C, D, TwoStores, X, Y, two_stores
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ class TwoStores:
 
     def remount(self) -> None:
         for root in (self.host, self.guest):
-            for name in os.listdir(root / "nix/store"):
-                (self.merged / name).touch()
+            for path in (root / "nix/store").iterdir():
+                (self.merged / path.name).touch()
 
     def register(self, *, running: bool = True) -> Registered:
         news = self.paths.look()
