@@ -24,6 +24,8 @@ from darlingbuilder.steps.store import Store
 # A build is one of these in the guest: «nix-daemon --stdio» for ssh-ng, «nix-store --serve» for ssh. An idle
 # ControlMaster keeps its connection, but none of them.
 _SERVING = frozenset({"nix-daemon", "nix-store"})
+# Some 100 000 paths take 10 s, more on a slow disk.
+_PATIENCE = f"EXTEND_TIMEOUT_USEC={10 * 60 * 1_000_000}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Builder:
         Store(self.settings, self.world).mount()
         deadlock.prove(self.settings, self.world)
         if self.sharing:
-            self.tell("STATUS=telling the guest's Nix what the host holds")
+            self.tell("STATUS=telling the guest's Nix what the host holds", _PATIENCE)
             self.sharing.begin(Ways(self.settings, self.world).choose())
         else:
             part(self.settings, self.world)

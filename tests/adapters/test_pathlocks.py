@@ -50,7 +50,12 @@ def test_a_stale_file_that_was_left_by_a_crash_is_in_nobodys_way(store: int, tmp
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
 def test_what_is_no_file_is_not_touched(store: int, tmp_path: Path, kind: str) -> None:
     lock, elsewhere = tmp_path / "a.lock", tmp_path / "elsewhere"
-    {"link": lambda: lock.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(lock), "directory": lock.mkdir}[kind]()
+    if kind == "link":
+        lock.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
     with pathlocks.held(store, ["a"]) as locked:
         assert locked == frozenset()
     assert os.path.lexists(lock)

@@ -47,7 +47,7 @@ def test_a_path_that_the_guest_is_at_work_on_waits_and_so_does_what_needs_it(sto
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = stores.register()
 
-    assert (done.registered, done.later) == (1, {A, B})
+    assert (done.registered, done.later) == (1, frozenset({A, B}))
     assert stores.known() == {C, X}
 
 
@@ -59,7 +59,7 @@ def test_locks_are_gone_afterwards(stores: TwoStores) -> None:
 def test_a_path_that_is_not_seen_yet_waits_for_a_remount(stores: TwoStores) -> None:
     stores.add_to_host(B)
     done = stores.register()
-    assert (done.hidden, done.later) == (1, {B})
+    assert (done.hidden, done.later) == (1, frozenset({B}))
 
     stores.remount()
 
@@ -71,7 +71,7 @@ def test_the_rest_of_a_failed_build_is_swept_before_the_host_s_path_counts(store
 
     done = stores.register()
 
-    assert (done.registered, done.later, done.uncovered) == (0, {A}, 1)
+    assert (done.registered, done.later, done.uncovered) == (0, frozenset({A}), 1)
     assert not stores.own(A)
     assert stores.register().registered == 1
 
