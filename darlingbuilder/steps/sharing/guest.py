@@ -43,19 +43,27 @@ class GuestStore:
     nix: HostNix
     merged: int | None = None
 
-    def register(self, wanted: Sequence[ValidPath]) -> Registered:
+    def register(self, wanted: Sequence[ValidPath], *, known: bool = False) -> Registered:
         """Make host paths valid whose references are, once more where the host has other contents by now.
 
         None is registered half-way, nor one that the guest is about to make itself: its lock is held meanwhile.
+        ``known``: only those that the guest's Nix holds valid already.
         """
         with upper.opened(self._store) as own:
+            if known:
+                with self._database() as database:
+                    valid = database.valid(one.path for one in wanted)
+                wanted = [one for one in wanted if one.path in valid]
             return Registering(self.root, self.nix, own, self.merged).run(wanted)
 
-    def look_for(self, wanted: Sequence[ValidPath]) -> Registered:
-        """Count those host paths that are neither the guest's own nor seen through the overlay."""
+    def follow(self, wanted: Sequence[ValidPath], *, asks: bool) -> Registered:
+        """Register host paths; where the guest's Nix ``asks`` for them, see that they are seen and rightly known."""
+        if not asks:
+            return self.register(wanted)
         with upper.opened(self._store) as own:
-            hidden = [one.path for one in wanted if not own.has(one.name) and not is_there(self.merged, one.name)]
-        return Registered(later=frozenset(hidden), hidden=len(hidden))
+            hidden = {one.path for one in wanted if not own.has(one.name) and not is_there(self.merged, one.name)}
+        done = self.register([one for one in wanted if one.path not in hidden], known=True)
+        return Registered(done.registered, done.later | hidden, done.uncovered, len(hidden))
 
     def withdraw(self, gone: Collection[str] | None, hosts: AbstractSet[str]) -> int:
         """Make invalid what was shared and is the host's no more, and what refers to it; says how many they were.
@@ -105,8 +113,9 @@ class GuestStore:
 
     def sweep(self) -> int:
         """Remove what is left over from earlier runs and hides the host's paths; the container must be down."""
-        with upper.opened(self._store) as own:
-            return own.sweep()
+        with upper.opened(self._store) as own, self._database() as database:
+            kept = {name_of(path) for path in database.numbers().values() if own.has(name_of(path))}
+            return sum(own.remove(name) for name in own.stale() - kept)
 
     def remove(self, paths: Collection[str]) -> frozenset[str]:
         """Remove own paths from the upper layer, their validity untouched; gives those that are gone."""

@@ -81,9 +81,7 @@ class Sharing:
         news = self._hosts.look()
         wanted, hosts = news.added if news else [], self._hosts.valid
         withdrawn = self._as_guest(lambda store: store.withdraw(None, hosts), int)
-        registered = 0
-        if way is Way.REGISTRATION:
-            registered = self._as_guest(lambda store: store.register(wanted), Registered).registered
+        registered = self._as_guest(lambda store: store.register(wanted, known=self._asks), Registered).registered
         self._remount()
         self.tidy()
         log.info("sharing the host's store", way=way.value, paths=len(wanted), new=registered, gone=withdrawn)
@@ -170,9 +168,9 @@ class Sharing:
         if not wanted:
             return Registered()
         with self.world.darling.files().descriptor(GUEST_STORE) as merged:
-            if self.way is Way.REGISTRATION:
-                return self._as_guest(lambda store: replace(store, merged=merged).register(wanted), Registered)
-            return self._as_guest(lambda store: replace(store, merged=merged).look_for(wanted), Registered)
+            return self._as_guest(
+                lambda store: replace(store, merged=merged).follow(wanted, asks=self._asks), Registered
+            )
 
     def _lean(self, *, above: int) -> set[str]:
         """Keep on the host what the guest's own paths need, those registered after the row ``above``."""
@@ -182,6 +180,11 @@ class Sharing:
         # Too late: what needs them is as lost as they are.
         self._lost |= leaning.paths - kept
         return kept
+
+    @property
+    def _asks(self) -> bool:
+        """Whether the guest's Nix asks the host's."""
+        return self.way is Way.LOCAL_OVERLAY
 
     def _remount(self) -> None:
         self.world.darling.refresh(GUEST_STORE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-LOCK_SUFFIX = ".lock"
+_LOCK_SUFFIX = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,9 @@ class Upper:
             _remove(self.descriptor, name)
         return self._stat(name) is None
 
-    def sweep(self) -> int:
-        """Remove whiteouts and forgotten locks; the container must be down. Says how many they were."""
-        stale = [
-            entry.name
-            for entry in os.scandir(self.descriptor)
-            if entry.name.endswith(LOCK_SUFFIX) or _is_whiteout(entry.stat(follow_symlinks=False))
-        ]
-        return sum(self.remove(name) for name in stale)
+    def stale(self) -> set[str]:
+        """List whiteouts, and what may be a forgotten lock: of a store path like «…-Cargo.lock» only Nix can tell."""
+        return {entry.name for entry in os.scandir(self.descriptor) if _is_stale(entry)}
 
     def _stat(self, name: str) -> os.stat_result | None:
         try:
@@ -67,6 +62,13 @@ def opened(store: Path) -> Iterator[Upper]:
 
 def _is_whiteout(found: os.stat_result) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _is_stale(entry: "os.DirEntry[str]") -> bool:
+    found = entry.stat(follow_symlinks=False)
+    # Nix writes one byte into a lock that it has removed.
+    is_lock = entry.name.endswith(_LOCK_SUFFIX) and stat.S_ISREG(found.st_mode) and found.st_size <= 1
+    return is_lock or _is_whiteout(found)
 
 
 def _remove(parent: int, name: str) -> None:

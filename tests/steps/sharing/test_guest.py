@@ -1,6 +1,7 @@
 """What the guest's database says of the host's paths, on real databases and files."""
 
 import fcntl
+import shutil
 import time
 from pathlib import Path
 
@@ -174,9 +175,15 @@ def test_forgotten_locks_and_nothing_else_are_swept(stores: TwoStores) -> None:
     forgotten = below(stores.guest, f"{B}.lock")
     forgotten.touch()
     stores.leave_in_guest(C)
+    # given: a path of the guest's that is called as a lock may be
+    cargo = below(stores.guest, f"{D}-Cargo.lock")
+    stores.add_to_guest(f"{D}-Cargo.lock")
+    shutil.rmtree(cargo)
+    cargo.touch()
     with stores.store() as store:
         assert store.sweep() == 1
     assert not forgotten.exists()
+    assert cargo.exists()
     assert stores.own(X)
     assert stores.own(C)
 

@@ -143,6 +143,18 @@ def test_where_the_guest_asks_the_host_itself_nothing_is_registered_but_all_is_w
     assert known(world) == {X}
 
 
+@pytest.mark.parametrize("way", Way)
+def test_what_was_remade_with_other_contents_while_nobody_looked_is_known_rightly(world: FakeWorld, way: Way) -> None:
+    wrong = "".join(described(world, A)).split("\n")
+    wrong[1] = "0" * 64
+    world.nix.load_into(state(world), "\n".join(wrong).encode())
+
+    begun(world, way)
+
+    with storedb.opened(state(world) / DATABASE) as guest, storedb.opened(world.host.root / DATABASE) as host:
+        assert guest.hashes([A]) == host.hashes([A])
+
+
 def test_what_is_whole_on_both_sides_is_kept_once_where_the_host_keeps_it(world: FakeWorld) -> None:
     add(state(world), C, {"file": "same"})
     add(state(world), Y, {"file": "built"}, (C,))

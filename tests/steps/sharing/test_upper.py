@@ -40,12 +40,13 @@ def test_a_store_that_is_a_link_is_refused(tmp_path: Path) -> None:
 
 
 @AS_ROOT
-def test_a_whiteout_is_nobody_s_own_hides_and_is_swept(tmp_path: Path) -> None:
+def test_a_whiteout_is_nobody_s_own_hides_and_can_be_removed(tmp_path: Path) -> None:
     os.mknod(tmp_path / "white", stat.S_IFCHR, os.makedev(0, 0))
     (tmp_path / "own").mkdir()
     with upper.opened(tmp_path) as own:
         assert own.names() == {"own"}
         assert not own.has("white")
         assert own.occupied("white")
-        assert own.sweep() == 1
+        assert own.stale() == {"white"}
+        assert own.remove("white")
         assert not own.occupied("white")
