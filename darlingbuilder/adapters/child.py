@@ -43,7 +43,7 @@ def waiting(before: Callable[[], None]) -> Iterator[int]:
 
 
 def unshare(namespaces: int) -> None:
-    """Go on in new namespaces, as the flags of unshare(2) say."""
+    """Give this process new namespaces, of the kinds in ``namespaces``."""
     _checked(_libc.unshare(namespaces))
 
 

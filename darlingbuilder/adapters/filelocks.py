@@ -27,17 +27,6 @@ def kept_out(held: int, tried: int) -> list[str]:
     return found
 
 
-def is_held(descriptor: int) -> bool:
-    """Whether somebody has the file locked."""
-    for take, release in _KINDS.values():
-        try:
-            with _held(descriptor, take, release):
-                pass
-        except (BlockingIOError, PermissionError):
-            return True
-    return False
-
-
 @contextlib.contextmanager
 def _held(descriptor: int, take: Take, release: Take) -> Iterator[None]:
     take(descriptor)

@@ -17,7 +17,7 @@ from darlingbuilder.core.tree import Kind, Tree
 _LOCK = re.compile(r"\.darlingbuilder-[0-9a-f]{16}\.lock\Z")
 _ROOT = Path("/")
 # Tells of each file whether it can be opened for writing, by a word that nothing else prints.
-_SCRIPT = 'word=$1; shift; for file; do (: 4<>"$file") 2>/dev/null && echo "$word open $file"; done; echo "$word end"'
+SCRIPT = 'word=$1; shift; for file; do (: 4<>"$file") 2>/dev/null && echo "$word open $file"; done; echo "$word end"'
 _REMEDY = 'somebody else has mounted or linked the host\'s store there; set «store» to "copy" or "overlay", then: '
 
 
@@ -75,7 +75,7 @@ def _prove_shut(settings: Settings, world: World) -> None:
             with host.opened(_ROOT / name):
                 files = (str(STORE / name), str(STORE / other))
                 said = world.darling.run(
-                    "/bin/sh", "-c", _SCRIPT, "deadlock", word, *files, timeout=settings.boot_timeout
+                    "/bin/sh", "-c", SCRIPT, "deadlock", word, *files, timeout=settings.boot_timeout
                 )
         finally:
             for one in (name, other):

@@ -109,13 +109,12 @@ class Store:
         files.write_link(GUEST_NIX, _LINK, owner=account.owner if account else None)
 
     def _needs_a_start(self) -> bool:
-        """Whether the container runs with a store of another mode, or has lost its overlay: not mended on the run."""
+        """Whether the container runs with the store of another mode, or without its overlay."""
         if self.world.darling.server() is None:
             return False
-        mounted, place = Mounted(self.settings, self.world), self._check_place()
-        missing = self.settings.store == "overlay" and any(mounted.missing())
-        switched = self.settings.store == "symlink" and bool(place)
-        return missing or switched or any(mounted.leftovers())
+        mounted = Mounted(self.settings, self.world)
+        lost = self.settings.store == "overlay" and any(mounted.missing())
+        return lost or bool(self._check_place()) or any(mounted.leftovers())
 
     def _bring_down(self) -> None:
         # Not while the unit starts: this may be its own hook, which would wait for itself.

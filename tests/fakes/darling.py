@@ -16,7 +16,7 @@ from darlingbuilder.adapters.process import Account, Completed, Running
 from darlingbuilder.adapters.procfs import Process
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
-from darlingbuilder.core.tree import Links, Owner, Tree
+from darlingbuilder.core.tree import Attributes, Links, Owner, Tree
 from tests.fakes.ledger import LedgerTree
 
 # Above the kernel's largest pid: nobody who looks for it finds it, nobody who signals it hits anything.
@@ -61,6 +61,16 @@ class GuestTree(LedgerTree):
     mounts: dict[Path, Path] = field(default_factory=dict)
     overlays: dict[Path, Layers] = field(default_factory=dict)
 
+    def attributes(self, path: Path) -> Attributes | None:
+        """See Tree."""
+        tree, inside = self._lower(path)
+        return tree.attributes(inside) if tree else super().attributes(path)
+
+    def read(self, path: Path) -> bytes | None:
+        """See Tree."""
+        tree, inside = self._lower(path)
+        return tree.read(inside) if tree else super().read(path)
+
     def names(self, path: Path) -> list[str]:
         """See Tree. An overlay shows what is in either layer."""
         layers = self.overlays.get(path)
@@ -70,10 +80,9 @@ class GuestTree(LedgerTree):
     @contextlib.contextmanager
     def opened(self, path: Path) -> Iterator[int]:
         """See Tree. What an overlay has only below is copied up first."""
-        for target, layers in self.overlays.items():
-            below = layers.lower / path.relative_to(target) if path.is_relative_to(target) else None
-            if below and below.is_file() and not (layers.upper / below.name).exists():
-                shutil.copy(below, layers.upper)
+        tree, inside = self._lower(path)
+        if tree:
+            shutil.copy(tree.root / inside.relative_to("/"), self.overlays[path.parent].upper)
         with super().opened(path) as descriptor:
             yield descriptor
 
@@ -103,16 +112,20 @@ class GuestTree(LedgerTree):
     def _seen(self, path: Path) -> tuple[Tree | None, Path]:
         """Give the tree that is bound over ``path``, if there is one, and where in it that lies."""
         for target, layers in self.overlays.items():
-            if path.is_relative_to(target) and path != target:
-                inside = Path("/") / path.relative_to(target)
-                above = os.path.lexists(layers.upper / inside.parts[1])
-                shown = (
-                    layers.lower if os.path.lexists(layers.lower / inside.parts[1]) and not above else layers.upper
-                )
-                return Tree(shown, Links.REFUSED), inside
+            if path.is_relative_to(target):
+                return Tree(layers.upper, Links.REFUSED), Path("/") / path.relative_to(target)
         for target, source in self.mounts.items():
             if path.is_relative_to(target):
                 return Tree(source, Links.REFUSED), Path("/") / path.relative_to(target)
+        return None, path
+
+    def _lower(self, path: Path) -> tuple[Tree | None, Path]:
+        """Give the lower layer of the overlay over ``path``, if that is there alone, and where in it that lies."""
+        for target, layers in self.overlays.items():
+            if path.is_relative_to(target) and path != target:
+                inside = path.relative_to(target)
+                if not os.path.lexists(layers.upper / inside.parts[0]) and os.path.lexists(layers.lower / inside):
+                    return Tree(layers.lower), Path("/") / inside
         return None, path
 
 

@@ -3,7 +3,7 @@
 from darlingbuilder.adapters import mounts
 from darlingbuilder.core.paths import STORE
 from darlingbuilder.core.tree import Owner
-from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok
+from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok, warning
 from darlingbuilder.steps.prerequisites.place import existing
 
 # The service user may not be there yet, and any other shows as well whether it can be done.
@@ -14,6 +14,8 @@ _SHARED = "overlay"
 def store(surroundings: Surroundings) -> Verdict:
     """Lay an overlay over the host's store as the service user would see it."""
     settings, host = surroundings.settings, surroundings.world.host
+    if surroundings.uid != 0:
+        return warning("not looked at: only root can mount", "run it with sudo")
     account = surroundings.world.accounts.find(settings.user)
     why = surroundings.shareable(host.real(STORE), account.owner if account else _SOMEBODY)
     where = f"{STORE} on {_kind(surroundings)}"
