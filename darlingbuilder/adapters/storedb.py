@@ -67,6 +67,10 @@ class StoreDatabase:
         rows = (row for part in _parts(list(paths)) for row in self._rows(asked, part))
         return {path: _plain(digest) for path, digest in rows}
 
+    def all_hashes(self) -> dict[str, str]:
+        """Give all valid paths with the hashes of their contents in base 16."""
+        return {path: _plain(digest) for path, digest in self._rows("select path, hash from ValidPaths", ())}
+
     def described(self, numbers: Collection[int]) -> list[ValidPath]:
         """Describe the rows with ``numbers``; what has gone in the meantime is left out."""
         asked = "select id, path, hash, narSize, deriver from ValidPaths where id in ({})"

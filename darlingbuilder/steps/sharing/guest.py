@@ -5,7 +5,8 @@ Every method runs in a process of that user's (Accounts.perform), and what it gi
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,15 @@ from darlingbuilder.steps.sharing import graph, upper
 from darlingbuilder.steps.sharing.registering import Registered, Registering, is_there
 
 # A command line has room for far more.
-_FORGOTTEN_AT_ONCE = 1000
+_FORGOTTEN_AT_ONCE = 500
 _ROOT_DIRECTORIES = ("nix/var/nix/profiles", "nix/var/nix/gcroots")
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """So many paths became invalid; ``whole``: nothing is left to do."""
+
+    count: int
+    whole: bool
 
 
 class Leaning(msgspec.Struct, frozen=True):
@@ -42,6 +50,8 @@ class GuestStore:
     root: Path
     nix: HostNix
     merged: int | None = None
+    # So long may one call take; a service that has to feed its watchdog goes on in the next one.
+    seconds: float = float("inf")
 
     def register(self, wanted: Sequence[ValidPath], *, known: bool = False) -> Registered:
         """Make host paths valid whose references are, once more where the host has other contents by now.
@@ -54,7 +64,7 @@ class GuestStore:
                 with self._database() as database:
                     valid = database.valid(one.path for one in wanted)
                 wanted = [one for one in wanted if one.path in valid]
-            return Registering(self.root, self.nix, own, self.merged).run(wanted)
+            return Registering(self.root, self.nix, own, self.merged, time.monotonic() + self.seconds).run(wanted)
 
     def follow(self, wanted: Sequence[ValidPath], *, asks: bool) -> Registered:
         """Register host paths; where the guest's Nix ``asks`` for them, see that they are seen and rightly known."""
@@ -65,8 +75,8 @@ class GuestStore:
         done = self.register([one for one in wanted if one.path not in hidden], known=True)
         return Registered(done.registered, done.later | hidden, done.uncovered, len(hidden))
 
-    def withdraw(self, gone: Collection[str] | None, hosts: AbstractSet[str]) -> int:
-        """Make invalid what was shared and is the host's no more, and what refers to it; says how many they were.
+    def withdraw(self, gone: Collection[str] | None, hosts: AbstractSet[str]) -> Withdrawn:
+        """Make invalid what was shared and is the host's no more, and what refers to it.
 
         ``gone``: where to look, None for everywhere; ``hosts``: what is valid on the host. Raises NixError, with the
         rest undone, where one is in use.
@@ -80,9 +90,22 @@ class GuestStore:
             lost = [number for number, path in known.items() if path not in hosts and not own.has(name_of(path))]
             order = graph.referrers_first(database, lost)
             paths = {one.number: one.path for one in database.described(order)}
+        deadline = time.monotonic() + self.seconds
         for start in range(0, len(order), _FORGOTTEN_AT_ONCE):
+            if time.monotonic() > deadline:
+                return Withdrawn(start, whole=False)
             self.nix.forget(self.root, [paths[number] for number in order[start : start + _FORGOTTEN_AT_ONCE]])
-        return len(order)
+        return Withdrawn(len(order), whole=True)
+
+    def lacking(self, hosts: Mapping[str, str]) -> frozenset[str]:
+        """Find what of ``hosts``, hashes by paths, is not valid here, or is shared and has other contents."""
+        with upper.opened(self._store) as own, self._database() as database:
+            known = database.all_hashes()
+            return frozenset(
+                path
+                for path, nar_hash in hosts.items()
+                if path not in known or (known[path] != nar_hash and not own.has(name_of(path)))
+            )
 
     def leaning(self, *, above: int, shared: AbstractSet[str] = frozenset()) -> Leaning:
         """Find what of the host's the guest's own paths, registered after the row ``above``, refer to.

@@ -1,6 +1,6 @@
 """What the host's store holds valid, and what has changed there since the last look."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +40,21 @@ class HostPaths:
         """What was valid at the last look."""
         return frozenset(self._known.values())
 
-    def forget(self) -> None:
-        """Look at everything anew the next time."""
-        self._known, self._changes = {}, None
+    def hashes(self) -> dict[str, str]:
+        """Give all that can be shared and is valid at this moment, with the contents' hashes. Raises NixError."""
+        with storedb.opened(self.database) as database:
+            return {path: digest for path, digest in database.all_hashes().items() if _is_sharable(path)}
+
+    def describe(self, paths: AbstractSet[str]) -> list[ValidPath]:
+        """Describe those of ``paths`` that are valid at this moment. Raises NixError."""
+        with storedb.opened(self.database) as database:
+            return database.described(list(database.valid(paths).values()))
+
+    def note(self) -> None:
+        """Take what is valid at this moment for seen. Raises NixError."""
+        self._changes = Changes(self.database)
+        with storedb.opened(self.database) as database:
+            self._known = database.numbers()
 
     def look(self) -> News | None:
         """Tell what has changed since the last look, the first time all that is valid; None if nothing can have.
@@ -62,7 +74,7 @@ class HostPaths:
         gone = {path for number, path in self._known.items() if number not in now}
         self._known = now
         valid = self.valid
-        return News(list(_sharable(added)), gone - valid, gone & valid)
+        return News([one for one in added if _is_sharable(one.path)], gone - valid, gone & valid)
 
     def still(self, paths: AbstractSet[str]) -> set[str]:
         """Give those of ``paths`` that are valid at this moment. Raises NixError."""
@@ -70,5 +82,5 @@ class HostPaths:
             return set(database.valid(paths))
 
 
-def _sharable(paths: Sequence[ValidPath]) -> Iterator[ValidPath]:
-    return (one for one in paths if not one.path.endswith(_DERIVATION))
+def _is_sharable(path: str) -> bool:
+    return not path.endswith(_DERIVATION)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Registering:
     nix: HostNix
     own: Upper
     merged: int | None
+    deadline: float
     later: set[str] = field(default_factory=set)
     valid: set[str] = field(default_factory=set)
     registered: int = 0
@@ -52,6 +54,9 @@ class Registering:
         missing = graph.references_first(one for one in wanted if not self._is_up_to_date(one, known))
         self.valid = known.keys() - {one.path for one in missing}
         for batch in graph.batches(missing, len(missing) or 1 if self.merged is None else _BATCH):
+            if time.monotonic() > self.deadline:
+                self.later.update(one.path for one in batch)
+                continue
             with self._locked(batch) as locked:
                 self._batch(batch, locked)
         return Registered(self.registered, frozenset(self.later), self.uncovered, self.hidden)

@@ -14,7 +14,7 @@ from darlingbuilder.core import log
 from darlingbuilder.core.errors import BuilderError, NixError
 from darlingbuilder.core.paths import GUEST_STORE, HOST_ROOTS, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.sharing.guest import GuestStore, Leaning
+from darlingbuilder.steps.sharing.guest import GuestStore, Leaning, Withdrawn
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
 from darlingbuilder.steps.sharing.registering import Registered
 from darlingbuilder.steps.sharing.roots import HostRoots
@@ -23,6 +23,8 @@ from darlingbuilder.steps.sharing.way import Way
 
 # Some 50 000 paths are registered in 5 s on a quiet machine.
 _SECONDS = 600
+# A fraction of the watchdog's time.
+_A_WHILE = 10.0
 # Leftovers are removed in one round, what was below is seen after a remount, and registered in the next.
 _ROUNDS = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
@@ -61,7 +63,7 @@ class Sharing:
 
         Of what is whole on both sides the guest's copy goes, where the host's is sure to stay. Raises NixError.
         """
-        self._hosts.look()
+        self._hosts.note()
         hosts = self._hosts.valid
         swept = self._as_guest(lambda store: store.sweep(), int)
         twice = self._as_guest(lambda store: store.duplicates(hosts), frozenset[str])
@@ -76,15 +78,11 @@ class Sharing:
         Raises NixError.
         """
         self.way = way
-        self._hosts.forget()
         self.world.host.make_directory(HOST_ROOTS)
-        news = self._hosts.look()
-        wanted, hosts = news.added if news else [], self._hosts.valid
-        withdrawn = self._as_guest(lambda store: store.withdraw(None, hosts), int)
-        registered = self._as_guest(lambda store: store.register(wanted, known=self._asks), Registered).registered
-        self._remount()
-        self.tidy()
-        log.info("sharing the host's store", way=way.value, paths=len(wanted), new=registered, gone=withdrawn)
+        withdrawn, registered = self._align()
+        log.info(
+            "sharing the host's store", way=way.value, paths=len(self._hosts.valid), new=registered, gone=withdrawn
+        )
 
     def look(self) -> None:
         """Follow what has changed on either side; without news this costs microseconds.
@@ -104,9 +102,31 @@ class Sharing:
 
     def renew(self) -> None:
         """Bring the guest's database into line with the host's while builds run, as after a garbage collection."""
-        self._hosts.forget()
-        self._follow_host(everywhere=True)
+        with self.world.darling.files().descriptor(GUEST_STORE) as merged:
+            self._align(merged=merged)
+
+    def _align(self, merged: int | None = None) -> tuple[int, int]:
+        """Compare everything; says how much was withdrawn and how much registered."""
+        self._hosts.note()
+        hosts, hashes = self._hosts.valid, self._hosts.hashes()
+        try:
+            withdrawn = self._as_guest(lambda store: store.withdraw(None, hosts), Withdrawn).count
+        except NixError as error:
+            if merged is None:
+                raise
+            log.warning("a build in the guest uses what the host has deleted", why=error)
+            withdrawn = 0
+        self._remount()
+        lacking = self._as_guest(lambda store: store.lacking(hashes), frozenset[str])
+        wanted = self._hosts.describe(lacking)
+        done = self._as_guest(
+            lambda store: replace(store, merged=merged).register(wanted, known=self._asks), Registered
+        )
+        if done.uncovered:
+            self._remount()
+        self._later |= {one.path: one for one in wanted if one.path in done.later}
         self.tidy()
+        return withdrawn, done.registered
 
     def tidy(self) -> None:
         """Keep on the host what the guest's own paths need, and nothing else."""
@@ -118,16 +138,15 @@ class Sharing:
         """End what runs beside the builder."""
         self.space.end()
 
-    def _follow_host(self, *, everywhere: bool = False) -> None:
+    def _follow_host(self) -> None:
         news = self._hosts.look()
         if news:
             self._later |= {one.path: one for one in news.added}
             self._lost = (self._lost | news.removed) - news.anew
             # What was looked up before it was there, or has been replaced, is seen as it was until a remount.
             self._stale = self._stale or bool(news.removed or news.anew)
-        due = news or everywhere or time.monotonic() >= self._retry_at
-        if due and (self._later or self._lost or self._stale or everywhere):
-            self._settle(everywhere=everywhere)
+        if (news or time.monotonic() >= self._retry_at) and (self._later or self._lost or self._stale):
+            self._settle()
 
     def _follow_guest(self) -> None:
         self._unread = self._guests.seen() or self._unread
@@ -135,10 +154,9 @@ class Sharing:
             self._lean(above=self._leaned)
             self._unread = False
 
-    def _settle(self, *, everywhere: bool) -> None:
+    def _settle(self) -> None:
         """Withdraw and register what is left to do; what somebody in the guest is at work on stays for later."""
-        withdrawn = self._withdraw(everywhere=everywhere)
-        if withdrawn or self._stale or everywhere:
+        if self._withdraw() or self._stale:
             self._remount()
         for _ in range(_ROUNDS):
             done = self._round()
@@ -150,18 +168,19 @@ class Sharing:
         if not (self._later or self._lost):
             self._pause = _FIRST_PAUSE
 
-    def _withdraw(self, *, everywhere: bool) -> int:
-        hosts, gone = self._hosts.valid, None if everywhere else frozenset(self._lost)
-        if not everywhere and not gone:
+    def _withdraw(self) -> int:
+        hosts, gone = self._hosts.valid, frozenset(self._lost)
+        if not gone:
             return 0
         try:
-            withdrawn = self._as_guest(lambda store: store.withdraw(gone, hosts), int)
+            done = self._as_guest(lambda store: replace(store, seconds=_A_WHILE).withdraw(gone, hosts), Withdrawn)
         except NixError as error:
             # A build that uses it is lost with it; the next ones are not to wait for that one's end.
             log.debug("the guest uses what the host has deleted", why=error)
             return 1
-        self._lost.clear()
-        return withdrawn
+        if done.whole:
+            self._lost.clear()
+        return done.count
 
     def _round(self) -> Registered:
         wanted = list(self._later.values())
@@ -169,7 +188,8 @@ class Sharing:
             return Registered()
         with self.world.darling.files().descriptor(GUEST_STORE) as merged:
             return self._as_guest(
-                lambda store: replace(store, merged=merged).follow(wanted, asks=self._asks), Registered
+                lambda store: replace(store, merged=merged, seconds=_A_WHILE).follow(wanted, asks=self._asks),
+                Registered,
             )
 
     def _lean(self, *, above: int) -> set[str]:
@@ -211,5 +231,5 @@ def part(settings: Settings, world: World) -> None:
         return
     account = accounts.required(world.accounts, settings.user)
     store = GuestStore(world.host.real(Paths(settings).state), world.nix)
-    world.accounts.perform(account, lambda: store.withdraw(None, frozenset()), int, seconds=_SECONDS)
+    world.accounts.perform(account, lambda: store.withdraw(None, frozenset()), Withdrawn, seconds=_SECONDS)
     HostRoots(world).remove()

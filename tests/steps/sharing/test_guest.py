@@ -118,7 +118,7 @@ def test_what_the_host_deletes_is_withdrawn_with_what_needs_it(stores: TwoStores
     # when
     stores.nix.forget(stores.host, [B, A])
     with stores.store() as store:
-        count = store.withdraw([A], frozenset())
+        count = store.withdraw([A], frozenset()).count
     # then
     assert count == 3
     assert stores.known() == {X}
@@ -128,7 +128,7 @@ def test_what_the_host_deletes_is_withdrawn_with_what_needs_it(stores: TwoStores
 
 def test_what_is_the_guest_s_own_is_not_withdrawn(stores: TwoStores) -> None:
     with stores.store() as store:
-        assert store.withdraw(None, frozenset()) == 0
+        assert store.withdraw(None, frozenset()).count == 0
     assert stores.known() == {X}
 
 
