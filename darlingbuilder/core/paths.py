@@ -28,7 +28,6 @@ GUEST_OWN = GUEST_ETC / "own"
 GUEST_OWN_NIX = GUEST_OWN / "nix"
 # The host's files as the guest sees them.
 SYSTEM_ROOT = Path("/Volumes/SystemRoot")
-GUEST_STORE = Path("/nix/store")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import re
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -50,14 +51,14 @@ class Equipment:
         given = parser.parse_args()
         return cls.of(given.darling, given.nix_tarball)
 
-    def machine(self, host: Suite) -> Machine:
-        """Make a machine with the Debian ``host``, switched off."""
+    def machine(self, host: Suite, *, disks: Mapping[str, Path] | None = None) -> Machine:
+        """Make a machine with the Debian ``host``, switched off; ``disks``: what of it lies elsewhere."""
         root = debian_root(host)
         layers = [wheel_layer(root)] + ([] if self.darling else [_stand_in(mended=self.mended)])
         binds = _installation(self.darling) if self.darling else {}
         binds[TARBALL] = self.tarball.path
         binds[OTHER_TARBALL] = self.newer.path
-        return Machine.create(root, layers=layers, read_only_binds=binds)
+        return Machine.create(root, layers=layers, binds=disks, read_only_binds=binds)
 
     def site(self, machine: Machine) -> Site:
         """Write the settings file that names what is there."""

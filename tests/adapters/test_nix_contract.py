@@ -1,5 +1,6 @@
 """What every HostNix does, the fake and, where a Nix is found, the real one."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -303,3 +304,15 @@ def delete(path: Path) -> None:
         if directory.is_dir():
             directory.chmod(0o755)
     shutil.rmtree(path)
+
+
+def test_a_file_can_be_put_into_the_host_s_store_and_taken_away(host: Host) -> None:
+    path = host.give(FILES)
+
+    with host.nix.writable_store() as store:
+        assert Path(path).name in store.names(Path("/"))
+        with store.opened(Path("/.darlingbuilder-contract")) as descriptor:
+            assert os.fstat(descriptor).st_mode & 0o777 == 0o600
+        assert ".darlingbuilder-contract" in store.names(Path("/"))
+        store.remove(Path("/.darlingbuilder-contract"))
+        assert ".darlingbuilder-contract" not in store.names(Path("/"))

@@ -141,3 +141,12 @@ def test_it_changes_nothing(made: FakeWorld, capsys: pytest.CaptureFixture[str],
     status.run(called(made), Namespace(json=as_json))
     assert (seen(made.host.root), times(made.host.root)) == before
     assert capsys.readouterr().err == ""
+
+
+def test_that_builds_are_off_is_a_remark(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    make(world, chosen(store="symlink"))
+
+    code, lines = text(world, capsys, store="symlink")
+
+    assert code is ExitCode.OK
+    assert any(line.startswith('  note  builds: store = "symlink"') for line in lines)

@@ -267,3 +267,30 @@ def _everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
 def _with_mode(tree: Tree, mode: int) -> Attributes | None:
     found = tree.attributes(FILE)
     return found and Attributes(Kind.FILE, mode, ME, found.mtime_ns)
+
+
+def test_a_file_is_opened_for_both_and_made_roots_alone(guest: Tree) -> None:
+    with guest.opened(Path("/lock")) as descriptor:
+        os.write(descriptor, b"held")
+    with guest.opened(Path("/lock")) as descriptor:
+        assert os.read(descriptor, 10) == b"held"
+
+    found = guest.attributes(Path("/lock"))
+    assert found is not None
+    assert found.mode == 0o600
+
+
+@pytest.mark.parametrize("planted", ["lock", "."])
+def test_no_link_is_opened(guest: Tree, outside: Path, planted: str) -> None:
+    place = guest.root / "store"
+    if planted == ".":
+        place.symlink_to(outside)
+    else:
+        place.mkdir()
+        (place / "lock").symlink_to(outside / "ours")
+
+    with pytest.raises((GuestPathError, OSError)), guest.opened(Path("/store/lock")):
+        pytest.fail("it was opened")
+
+    assert (outside / "ours").read_text() == "precious\n"
+    assert not (outside / "lock").exists()

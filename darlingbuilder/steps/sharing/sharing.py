@@ -12,7 +12,7 @@ from darlingbuilder.adapters.storedb import Changes, ValidPath
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import BuilderError, NixError
-from darlingbuilder.core.paths import GUEST_STORE, HOST_ROOTS, Paths
+from darlingbuilder.core.paths import HOST_ROOTS, STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.sharing.guest import GuestStore, Leaning, Withdrawn
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
@@ -102,7 +102,7 @@ class Sharing:
 
     def renew(self) -> None:
         """Bring the guest's database into line with the host's while builds run, as after a garbage collection."""
-        with self.world.darling.files().descriptor(GUEST_STORE) as merged:
+        with self.world.darling.files().descriptor(STORE) as merged:
             self._align(merged=merged)
 
     def _align(self, merged: int | None = None) -> tuple[int, int]:
@@ -186,7 +186,7 @@ class Sharing:
         wanted = list(self._later.values())
         if not wanted:
             return Registered()
-        with self.world.darling.files().descriptor(GUEST_STORE) as merged:
+        with self.world.darling.files().descriptor(STORE) as merged:
             return self._as_guest(
                 lambda store: replace(store, merged=merged, seconds=_A_WHILE).follow(wanted, asks=self._asks),
                 Registered,
@@ -207,7 +207,7 @@ class Sharing:
         return self.way is Way.LOCAL_OVERLAY
 
     def _remount(self) -> None:
-        self.world.darling.refresh(GUEST_STORE)
+        self.world.darling.refresh(STORE)
         self._stale = False
 
     def _later_on(self) -> float:

@@ -12,7 +12,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, managed
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import GUEST_OWN_NIX, GUEST_STORE, NIX_STORE_CONF, SYSTEM_ROOT
+from darlingbuilder.core.paths import GUEST_OWN_NIX, NIX_STORE_CONF, STORE, SYSTEM_ROOT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.sshd import session_environment
@@ -87,5 +87,5 @@ class Ways:
 def _uri() -> str:
     inside = SYSTEM_ROOT / DAEMON_SOCKET.relative_to("/")
     lower = quote(f"unix://{inside}?root={SYSTEM_ROOT}", safe="")
-    upper = quote(str(GUEST_OWN_NIX / Path(GUEST_STORE).name))
+    upper = quote(str(GUEST_OWN_NIX / Path(STORE).name))
     return f"local-overlay://?lower-store={lower}&upper-layer={upper}&check-mount=false"
