@@ -42,6 +42,8 @@ def sharing(site: Site, way: str) -> Iterator[Site]:
     assert_clean(site)
     site.tool("uninstall", "--purge")
     assert not site.file(ROOTS).exists()
+    # The next builder is to build the same anew.
+    site.machine.run("nix-collect-garbage")
 
 
 def make(site: Site, name: str, text: str, *references: str) -> str:
@@ -234,4 +236,36 @@ def test_after_a_restart_it_goes_on(sharing: Site) -> None:
     sharing.tool("restart")
     _, told = build(sharing, "after-restart", path)
     assert "copying 0 paths" in told
+    assert_clean(sharing)
+
+
+def test_a_collection_that_somebody_runs_in_the_guest_itself_is_healed_by_a_start(sharing: Site) -> None:
+    path = make(sharing, "hidden", "hidden")
+    time.sleep(1)
+    guest(sharing, "--gc")
+    assert sharing.machine.run("cat", f"{path}/text").stdout == "hidden\n"
+
+    sharing.tool("restart")
+
+    output, told = build(sharing, "seen-again", path)
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", output).stdout == f"hidden\n{path}\n"
+    assert_clean(sharing)
+
+
+def test_below_min_free_garbage_is_collected_without_being_asked(sharing: Site) -> None:
+    path = make(sharing, "no-room", "room")
+    time.sleep(1)
+    output, _ = build(sharing, "filling", path)
+    name = output.rpartition("/")[2]
+    assert name in own(sharing)
+
+    # given: a disk that is always too full
+    sharing.set(min_free="1000T", max_free="1001T")
+    sharing.tool("init")
+
+    until(sharing, f"! test -e {STATE}/nix/store/{name}", seconds=15)
+    assert sharing.machine.run("cat", f"{path}/text").stdout == "room\n"
+    sharing.set(min_free="0", max_free="0")
+    sharing.tool("init")
     assert_clean(sharing)
