@@ -192,6 +192,16 @@ VERBS = (
         "withdraw everything that init made; keys are kept",
         (Argument("--purge", "delete the keys, too"),),
     ),
+    Verb(
+        "gc",
+        "gc",
+        "collect the guest's garbage, by its own Nix; the host's paths stay",
+        (
+            Argument("--max-age", "delete only what was registered longer ago, as in 30d", {"metavar": "AGE"}),
+            Argument("--free", "stop when so much is freed, as in 10G", {"metavar": "SIZE"}),
+            _JSON,
+        ),
+    ),
     Verb("man", "manual", "print the manual page", needs_root=False),
 )
 

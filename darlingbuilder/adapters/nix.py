@@ -63,6 +63,18 @@ class HostNix(Protocol):
     def load_into(self, root: Path, registration: bytes) -> None:
         """Register paths that lie in the store below ``root`` already, as ``--dump-db`` prints them."""
 
+    def forget(self, root: Path, paths: Sequence[str]) -> None:
+        """Make ``paths`` invalid in the store below ``root``, whatever they are rooted by, and remove what is there.
+
+        What refers to one of them must be among them. Fails on one that a running Nix uses at this moment.
+        """
+
+    def guard(self, paths: Sequence[str]) -> None:
+        """Have a garbage collection that runs on the host spare ``paths``, which have got roots while it ran.
+
+        It may have taken some before: they are not valid then, and nothing is fetched.
+        """
+
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """Whether ``path`` is valid in the store below ``root``. Changes nothing there, as a rule not even a time."""
 
@@ -142,6 +154,22 @@ class NixCommand:
         hint = "the archive that it came from is damaged, or no release of Nix"
         with _purpose("reading a registration of store paths", hint=hint):
             process.run(tool("nix-store"), *_store(root), "--load-db", stdin=registration)
+
+    def forget(self, root: Path, paths: Sequence[str]) -> None:
+        """See HostNix."""
+        hint = "a build in the guest uses one of them; it is tried again"
+        with _purpose(f"forgetting {len(paths)} paths of {root}/nix", hint=hint):
+            process.run(
+                tool("nix-store"), *_store(root), "--delete", "--ignore-liveness", *paths, timeout=_COPY_SECONDS
+            )
+
+    def guard(self, paths: Sequence[str]) -> None:
+        """See HostNix. Whatever realises a path makes it a temporary root first, of which a collector is told."""
+        with _purpose(f"keeping {len(paths)} paths from garbage collection"):
+            process.run(
+                tool("nix-store"), "--realise", "--ignore-unknown", "--option", "substitute", "false", *paths,
+                timeout=_COPY_SECONDS,
+            )  # fmt: skip
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """See HostNix."""

@@ -175,6 +175,7 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.marker, "the marker: that the builder is ours, and the settings that it was made with"),
         (ours.prefix, "the Darling prefix"),
         (ours.nix, "the guest's /nix; with store = \"overlay\" its store is the layer over the host's"),
+        (paths.HOST_ROOTS, "what the guest's own store paths need of the host's, kept there"),
         (ours.boot_log, "what the container's boot prints"),
         (ours.last_test, "how the last test ended, for status and metrics"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),

@@ -9,6 +9,7 @@ from darlingbuilder.commands.context import Context
 from darlingbuilder.core import log, serving
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.running import Builder
+from darlingbuilder.steps.sharing.sharing import Sharing
 
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
@@ -18,11 +19,13 @@ _LONGEST_INTERVAL = 5.0
 def run(context: Context, _arguments: Namespace) -> ExitCode:
     """Boot, serve, and on SIGTERM or Ctrl-C drain and shut down. Ends with an error when the builder dies."""
     settings = context.require_builder()
-    builder = Builder(settings, context.world, notify)
+    sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
+    builder = Builder(settings, context.world, notify, sharing)
     try:
         sshd, corrections = builder.boot()
-        notify("READY=1", f"STATUS={serving.told(settings.port, corrections)}")
-        log.info("serving", port=settings.port, container=context.world.darling.server())
+        way = sharing.way.value if sharing else None
+        notify("READY=1", f"STATUS={serving.told(settings.port, corrections, shared_by=way)}")
+        log.info("serving", port=settings.port, container=context.world.darling.server(), shared_by=way)
         builder.watch(sshd, seconds=_interval())
     except KeyboardInterrupt:
         _heed_no_further_signal()

@@ -18,6 +18,8 @@ AUTHORIZED_KEYS = GUEST_ETC / "authorized_keys"
 SHIM = GUEST_ETC / "compat.dylib"
 CA_BUNDLE = GUEST_ETC / "ca-bundle.crt"
 NIX_CONF = Path("/private/etc/nix/nix.conf")
+# What each start finds out for that file.
+NIX_STORE_CONF = NIX_CONF.with_name("store.conf")
 PASSWD = Path("/private/etc/passwd")
 GUEST_NIX = Path("/nix")
 # In the guest, and on the host.
@@ -43,6 +45,8 @@ SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
 NIX_MACHINES = Path("/etc/nix/machines")
 OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
+# Links to what the guest's own store paths need of the host's.
+HOST_ROOTS = Path("/nix/var/nix/gcroots/darling-builder")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 LOCK = Path("/run/darlingbuilder.lock")
 # Who replaces keys holds this one all the time, and LOCK only while files change.

@@ -7,9 +7,10 @@ _CORRECTIONS = "; corrections in force: "
 _NONE = "none"
 
 
-def told(port: int, corrections: Iterable[str]) -> str:
-    """Say where the builder serves, and with which corrections of the compat shim."""
-    return f"serving on 127.0.0.1:{port}{_CORRECTIONS}{', '.join(sorted(corrections)) or _NONE}"
+def told(port: int, corrections: Iterable[str], *, shared_by: str | None) -> str:
+    """Say where the builder serves, how the host's store is shared, if so, and which corrections are in force."""
+    shared = f", the host's store shared by {shared_by}" if shared_by else ""
+    return f"serving on 127.0.0.1:{port}{shared}{_CORRECTIONS}{', '.join(sorted(corrections)) or _NONE}"
 
 
 def corrections(text: str) -> list[str] | None:
@@ -21,5 +22,5 @@ def corrections(text: str) -> list[str] | None:
 
 
 def place(text: str) -> str:
-    """Give what ``told`` has said of the place alone; any other ``text`` as it is."""
+    """Give what ``told`` has said without the corrections; any other ``text`` as it is."""
     return text.partition(_CORRECTIONS)[0]

@@ -90,8 +90,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "to run programs from, without builds"
         ),
     ] = "copy"
+    store_validity: Annotated[
+        Literal["auto", "local-overlay", "registration"],
+        Meta(
+            description="with store overlay, how the guest's Nix learns what of the host's store is valid: it asks "
+            "the host's Nix, or is told by registration; auto: the first that works"
+        ),
+    ] = "auto"
     cores: Annotated[int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")] = 0
-    min_free: Annotated[Size, Meta(description="free space below which the guest's Nix collects garbage")] = "0"
+    min_free: Annotated[Size, Meta(description="free space below which the guest's garbage is collected")] = "0"
     max_free: Annotated[Size, Meta(description="free space at which that garbage collection ends")] = "0"
     protocol: Annotated[Literal["ssh-ng", "ssh"], Meta(description="how the host's Nix speaks to the builder")] = (
         "ssh-ng"

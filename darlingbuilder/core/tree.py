@@ -226,6 +226,12 @@ class Tree:
             )
 
     @contextlib.contextmanager
+    def descriptor(self, path: Path) -> Iterator[int]:
+        """Give the directory ``path`` as an open descriptor. Raises FileNotFoundError if it is absent."""
+        with self._directory(path) as directory:
+            yield directory
+
+    @contextlib.contextmanager
     def _parent(self, path: Path) -> Iterator[tuple[int, str]]:
         with self._directory(path.parent) as directory:
             yield directory, path.name

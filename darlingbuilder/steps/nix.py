@@ -11,7 +11,7 @@ from darlingbuilder.core import managed
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import CA_BUNDLE, NIX_CONF, STORE, Paths
+from darlingbuilder.core.paths import CA_BUNDLE, NIX_CONF, NIX_STORE_CONF, STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import guestconf
@@ -59,7 +59,7 @@ class Nix:
         self._source.sweep()
         self._empty(Paths(self.settings).nix)
         self.world.host.remove_if_empty(Paths(self.settings).nix)
-        managed.withdraw(self.world.darling.files(), (NIX_CONF, CA_BUNDLE))
+        managed.withdraw(self.world.darling.files(), (NIX_CONF, NIX_STORE_CONF, CA_BUNDLE))
 
     @property
     def _source(self) -> Source:

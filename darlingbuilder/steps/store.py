@@ -14,6 +14,7 @@ from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import deadlock
 from darlingbuilder.steps.mounted import Mounted
 from darlingbuilder.steps.overlay import Overlay
+from darlingbuilder.steps.sharing.roots import HostRoots
 
 _WHAT = f"the guest's {GUEST_NIX}"
 _LINK = str(SYSTEM_ROOT / STORE.parent.relative_to("/"))
@@ -69,6 +70,7 @@ class Store:
                 files.remove(GUEST_NIX)
             files.remove_if_empty(GUEST_NIX)
             Overlay(self.settings, self.world).withdraw()
+            HostRoots(self.world).remove()
             deadlock.sweep(self.world)
 
     def _check_place(self) -> list[Drift]:

@@ -62,7 +62,7 @@ def test_a_builder_as_it_should_be_gives_0(made: FakeWorld, capsys: pytest.Captu
 def test_the_corrections_in_force_are_shown(
     made: FakeWorld, capsys: pytest.CaptureFixture[str], corrections: tuple[str, ...], shown: str
 ) -> None:
-    made.systemd.tell(UNIT, serving.told(2222, corrections))
+    made.systemd.tell(UNIT, serving.told(2222, corrections, shared_by=None))
 
     _, lines = text(made, capsys)
     assert lines[0].startswith(f"{UNIT}: active (running), since 0 s ago")
@@ -81,7 +81,7 @@ def test_one_that_does_not_serve_has_no_corrections(
 
 
 def test_one_that_is_down_has_no_corrections(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    made.systemd.tell(UNIT, serving.told(2222, ["accept"]))
+    made.systemd.tell(UNIT, serving.told(2222, ["accept"], shared_by=None))
     made.systemd.stop(UNIT)
     assert view(made, capsys)["corrections"] is None
 

@@ -7,7 +7,7 @@ from darlingbuilder.core import serving
 
 @pytest.mark.parametrize("corrections", [[], ["accept"], ["accept", "getsockopt", "spawn"]])
 def test_what_was_told_can_be_read(corrections: list[str]) -> None:
-    text = serving.told(2222, reversed(corrections))
+    text = serving.told(2222, reversed(corrections), shared_by=None)
 
     assert serving.corrections(text) == corrections
     assert serving.place(text) == "serving on 127.0.0.1:2222"

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,6 +85,19 @@ class GuestTree(LedgerTree):
             shutil.copy(tree.root / inside.relative_to("/"), self.overlays[path.parent].upper)
         with super().opened(path) as descriptor:
             yield descriptor
+
+    @contextlib.contextmanager
+    def descriptor(self, path: Path) -> Iterator[int]:
+        """See Tree. Of an overlay it is a directory with the names of both layers, as they are at this moment."""
+        if path not in self.overlays:
+            with super().descriptor(path) as descriptor:
+                yield descriptor
+            return
+        with tempfile.TemporaryDirectory() as merged:
+            for name in self.names(path):
+                (Path(merged) / name).touch()
+            with Tree(Path(merged)).descriptor(Path("/")) as descriptor:
+                yield descriptor
 
     @contextlib.contextmanager
     def _directory(self, path: Path) -> Iterator[int]:
