@@ -97,6 +97,16 @@ class Paths:
         return self.nix / ".overlay"
 
     @property
+    def host_view(self) -> Path:
+        """Root's alone: where the unit shows ``serve``, and not the guest, what its walls hide."""
+        return self.state / "host"
+
+    @property
+    def host_database(self) -> Path:
+        """The directory of the host's Nix database, as the unit shows it to ``serve``."""
+        return self.host_view / "db"
+
+    @property
     def key(self) -> Path:
         """The host's private key for the builder."""
         return Path(self.settings.key)
