@@ -53,6 +53,9 @@ LOCK = Path("/run/darlingbuilder.lock")
 KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.
 CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
+# Root's alone, and there while the unit runs: where its walls show serve, but not the guest, the host's Nix database.
+WALLED = Path("/run/darlingbuilder-host")
+WALLED_DATABASE = WALLED / "db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +98,6 @@ class Paths:
     def overlay_work(self) -> Path:
         """The work directory of that overlay, which has to lie on the file system of its upper layer; root's."""
         return self.nix / ".overlay"
-
-    @property
-    def host_view(self) -> Path:
-        """Root's alone: where the unit shows ``serve``, and not the guest, what its walls hide."""
-        return self.state / "host"
-
-    @property
-    def host_database(self) -> Path:
-        """The directory of the host's Nix database, as the unit shows it to ``serve``."""
-        return self.host_view / "db"
 
     @property
     def key(self) -> Path:

@@ -37,7 +37,7 @@ _SHARED = frozenset(
 # Nothing of ours belongs anywhere in these.
 _SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
 # What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
-_RESERVED = ("builder.json", "guest.log", "host", "keys", "known_hosts", "machines", "nix")
+_RESERVED = ("builder.json", "guest.log", "keys", "known_hosts", "machines", "nix")
 
 
 def check_together(settings: Settings) -> None:
