@@ -51,6 +51,11 @@ _JSON = Argument("--json", "print JSON")
 _TIMEOUT = Argument(
     "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
 )
+_PATHS = Argument(
+    "paths",
+    "store paths, or links to them such as ./result, with all that they need",
+    {"nargs": "+", "metavar": "PATH"},
+)
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
 
 VERBS = (
@@ -65,6 +70,13 @@ VERBS = (
         "selftest",
         "connect as nix-daemon does, layer by layer, and build a derivation",
         (_JSON, Argument("--no-build", "stop before the build"), _TIMEOUT),
+    ),
+    Verb("push", "transfer", "copy closures from this machine's store into the guest's", (_PATHS, _JSON)),
+    Verb(
+        "pull",
+        "transfer",
+        "copy closures from the guest's store into this machine's; unsigned as they are, the guest is trusted",
+        (_PATHS, _JSON),
     ),
     Verb(
         "shell",

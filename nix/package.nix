@@ -24,6 +24,7 @@ python3Packages.buildPythonApplication {
     msgspec
     plumbum
     pystemd
+    rich
     structlog
   ];
 

@@ -117,8 +117,9 @@ def _term(action: argparse.Action) -> str:
 def _optional(action: argparse.Action) -> str:
     if action.choices:
         return "|".join(f"\\fB{roff(str(choice))}\\fR" for choice in action.choices)
-    dots = "..." if action.nargs == argparse.REMAINDER else ""
-    return f"[{_term(action)}{dots}]"
+    dots = "..." if action.nargs in {argparse.REMAINDER, argparse.ONE_OR_MORE} else ""
+    shown = f"{_term(action)}{dots}"
+    return shown if action.required else f"[{shown}]"
 
 
 def _value(action: argparse.Action) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters import tarball
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
