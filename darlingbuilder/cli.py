@@ -108,6 +108,12 @@ VERBS = (
         needs_root=False,
     ),
     Verb(
+        "reset",
+        "reset",
+        "make a new prefix and an empty store, with the same keys and settings",
+        (Argument("--keep-store", "keep the store"), Argument("--yes", "do not ask")),
+    ),
+    Verb(
         "uninstall",
         "uninstall",
         "withdraw everything that init made; keys are kept",

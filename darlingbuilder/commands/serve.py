@@ -6,13 +6,19 @@ from argparse import Namespace
 
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import log
+from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.paths import LOCK
+from darlingbuilder.steps.converge import told
+from darlingbuilder.steps.plan import build
+from darlingbuilder.steps.renewal import Renewal
 from darlingbuilder.steps.running import Builder
 
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
 _LONGEST_INTERVAL = 5.0
+# Somebody's «init» may be about to end.
+_PATIENCE = 120.0
 
 
 def run(context: Context, _arguments: Namespace) -> ExitCode:
@@ -20,6 +26,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     settings = context.require_builder()
     builder = Builder(settings, context.world, notify)
     try:
+        if settings.ephemeral:
+            _begin_anew(context)
         sshd, corrections = builder.boot()
         told = ", ".join(sorted(corrections)) or "none"
         notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}, corrections in force: {told}")
@@ -35,6 +43,16 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
         builder.shutdown()
     log.info("stopped")
     return ExitCode.OK
+
+
+def _begin_anew(context: Context) -> None:
+    """Make a new prefix, and a store that holds Nix alone: nothing that a build has left is there afterwards."""
+    notify("STATUS=making a new prefix and an empty store")
+    renewal = Renewal(context.settings, context.world, keep_store=False)
+    with lock.held(context.world.host.real(LOCK), purpose="serve", seconds=_PATIENCE):
+        renewal.prepare()
+        context.world.darling.shutdown()
+        renewal.make(build(context.config, context.world), announce=told)
 
 
 def _heed_no_further_signal() -> None:

@@ -69,6 +69,21 @@ class Paths:
         return self.state / "nix"
 
     @property
+    def pristine(self) -> Path:
+        """The guest's Nix as it came from outside, where only root can change it."""
+        return self.state / "pristine"
+
+    @property
+    def exchange(self) -> Path:
+        """What an exchange of prefix or store has still to do."""
+        return self.state / "exchange.json"
+
+    @property
+    def snapshots(self) -> Path:
+        """The snapshots of prefix and store; root's alone, for the guest's host key is in them."""
+        return self.state / "snapshots"
+
+    @property
     def key(self) -> Path:
         """The host's private key for the builder."""
         return Path(self.settings.key)

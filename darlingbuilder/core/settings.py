@@ -77,6 +77,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="corrections of a stock Darling's defects: where they are found, all of them, none"),
     ] = "auto"
     compat_builds: Annotated[bool, Meta(description="carry the corrections on into builds")] = True
+    ephemeral: Annotated[
+        bool, Meta(description="begin every start with a new prefix, and with a store that holds Nix alone")
+    ] = False
     nofile: Annotated[
         int,
         Meta(ge=64, le=1048576, description="soft limit of open files; Nix closes each one before a build"),

@@ -163,6 +163,12 @@ class Tree:
                     os.fchown(directory, owner.uid, owner.gid)
                 os.fchmod(directory, mode)
 
+    def rename(self, path: Path, target: Path) -> None:
+        """Give ``path`` the name ``target``, where nothing but a file may be, on the same file system."""
+        with self._parent(path) as (parent, name), self._parent(target) as (target_parent, target_name):
+            os.rename(name, target_name, src_dir_fd=parent, dst_dir_fd=target_parent)
+            os.fsync(target_parent)
+
     def remove(self, path: Path) -> None:
         """Remove the file, link or whole directory ``path``. Succeeds if it is already gone."""
         found = self.attributes(path)

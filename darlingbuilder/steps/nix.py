@@ -17,6 +17,7 @@ from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import guestconf
 from darlingbuilder.steps.certificates import Certificates
 from darlingbuilder.steps.nixsource import Source
+from darlingbuilder.steps.pristine import Pristine
 from darlingbuilder.steps.profile import Profile, holds_nix, nix_tree, profile_of
 
 _WHAT = "the guest's Nix"
@@ -35,23 +36,33 @@ class Nix:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        return [*self._check_store(), *self._certificates.check(), *self._check_configuration()]
+        return [
+            *self._check_store(),
+            *self._pristine.check(),
+            *self._certificates.check(),
+            *self._check_configuration(),
+        ]
 
     def apply(self) -> None:
         """See Step. The Nix before stays, as the profile's previous generation."""
         account = accounts.required(self.world.accounts, self.settings.user)
         configuration = self._configuration()
         self._own(account)
+        if self.settings.ephemeral:
+            self._source.keep()
         if not self._is_installed(account):
             self._source.install(account)
         # A tarball names its Nix only now.
         self._profile.select(self._source.wanted() or "")
         self._certificates.apply()
         managed.converge([configuration])
+        if not self.settings.ephemeral:
+            self._pristine.remove()
 
     def revert(self) -> None:
         """See Step."""
         self._source.sweep()
+        self._pristine.remove()
         self._empty(Paths(self.settings).nix)
         self.world.host.remove_if_empty(Paths(self.settings).nix)
         managed.withdraw(self.world.darling.files(), (NIX_CONF, CA_BUNDLE))
@@ -59,6 +70,10 @@ class Nix:
     @property
     def _source(self) -> Source:
         return Source(self.settings, self.world)
+
+    @property
+    def _pristine(self) -> Pristine:
+        return Pristine(self.settings, self.world)
 
     @property
     def _certificates(self) -> Certificates:
