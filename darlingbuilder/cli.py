@@ -114,10 +114,20 @@ VERBS = (
         (Argument("--keep-store", "keep the store"), Argument("--yes", "do not ask")),
     ),
     Verb(
+        "snapshot",
+        "snapshot",
+        "keep prefix and store as they are, or put what was kept in their place; the builder is stopped meanwhile",
+        (
+            Argument("action", "what to do", {"choices": ["create", "restore", "list", "delete"]}),
+            Argument("name", "the snapshot; a new one is named after the time", {"nargs": "?", "metavar": "NAME"}),
+            _JSON,
+        ),
+    ),
+    Verb(
         "uninstall",
         "uninstall",
-        "withdraw everything that init made; keys are kept",
-        (Argument("--purge", "delete the keys, too"),),
+        "withdraw everything that init made; keys and snapshots are kept",
+        (Argument("--purge", "delete the keys and the snapshots, too"),),
     ),
     Verb("man", "manual", "print the manual page", needs_root=False),
 )

@@ -79,6 +79,11 @@ class Paths:
         return self.state / "exchange.json"
 
     @property
+    def staging(self) -> Path:
+        """Where a prefix or a store is made ready that will take the place of another."""
+        return self.state / "staging"
+
+    @property
     def snapshots(self) -> Path:
         """The snapshots of prefix and store; root's alone, for the guest's host key is in them."""
         return self.state / "snapshots"

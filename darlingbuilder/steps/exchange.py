@@ -71,6 +71,16 @@ class Exchange:
             if name not in _NOT_OURS and not _is_ours(name)
         ]
 
+    def room_for(self, place: Path) -> Path:
+        """Name where that is made ready which is to take ``place``: absent, and on the same file system.
+
+        That is a directory which root alone can enter, unless another disk is mounted at the place.
+        """
+        host, room = self.world.host, self._paths.staging
+        host.make_directory(room, mode=0o700, owner=ROOT)
+        same = host.real(room).stat().st_dev == host.real(place.parent).stat().st_dev
+        return room / f"{place.parent.name}-{place.name}" if same else _staged(place)
+
     @property
     def _paths(self) -> Paths:
         return Paths(self.settings)
@@ -79,14 +89,18 @@ class Exchange:
         if self.world.host.attributes(ready) is None:
             return  # it is in its place already
         if self.world.host.attributes(place):
-            self.world.host.remove(discarded(place))
-            self.world.host.rename(place, discarded(place))
+            self.world.host.remove(_discarded(place))
+            self.world.host.rename(place, _discarded(place))
         self.world.host.rename(ready, place)
 
     def _leftovers(self) -> list[Path]:
         prefix, nix = self._paths.prefix, self._paths.nix
         inside = [nix / name for name in self.world.host.names(nix) if _is_ours(name)]
-        beside = [path for path in (staged(prefix), discarded(prefix)) if self.world.host.attributes(path)]
+        beside = [
+            path
+            for path in (self._paths.staging, _staged(prefix), _discarded(prefix))
+            if self.world.host.attributes(path)
+        ]
         return [*beside, *inside]
 
     def _decoded(self, content: bytes) -> _Intent:
@@ -99,12 +113,12 @@ class Exchange:
             ) from error
 
 
-def staged(place: Path) -> Path:
+def _staged(place: Path) -> Path:
     """Name where that is made ready which is to take ``place``: on the same file system, whatever is mounted."""
     return place.with_name(f".{place.name}{_STAGED}")
 
 
-def discarded(place: Path) -> Path:
+def _discarded(place: Path) -> Path:
     """Name where that goes which was in ``place``."""
     return place.with_name(f".{place.name}{_DISCARDED}")
 
