@@ -7,6 +7,7 @@ import msgspec
 
 from darlingbuilder.adapters.systemd import UnitState
 from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.core import size
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.note import Note
@@ -15,6 +16,7 @@ from darlingbuilder.steps import limits
 from darlingbuilder.steps.converge import Found, survey
 from darlingbuilder.steps.ownership import pending
 from darlingbuilder.steps.plan import build
+from darlingbuilder.steps.usage import usage
 
 
 class DriftView(msgspec.Struct, frozen=True):
@@ -41,6 +43,14 @@ class StepView(msgspec.Struct, frozen=True):
     hint: str | None
 
 
+class StoreView(msgspec.Struct, frozen=True):
+    """Bytes of the guest's store: its own, the host's that it shares, and what is free where it lies."""
+
+    own: int
+    shared: int
+    free: int
+
+
 class StatusView(msgspec.Struct, frozen=True):
     """What ``status --json`` prints. ``container``: host pid of its server; ``since``: epoch seconds."""
 
@@ -50,6 +60,7 @@ class StatusView(msgspec.Struct, frozen=True):
     message: str
     restarts: int
     container: int | None
+    store: StoreView | None
     port: int
     prefix: str
     converged: bool
@@ -103,12 +114,18 @@ def _view(context: Context, found: Sequence[Found]) -> StatusView:
         message=state.status_text if state else "",
         restarts=state.restarts if state else 0,
         container=context.world.darling.server(),
+        store=_store(context),
         port=context.settings.port,
         prefix=str(context.settings.prefix_path),
         converged=all(step.converged for step in found),
         steps=[_step(step) for step in found],
         notes=[NoteView(note.what, note.detail, note.hint) for note in _notes(context, state)],
     )
+
+
+def _store(context: Context) -> StoreView | None:
+    found = usage(context.settings, context.world) if context.marker else None
+    return StoreView(found.own, found.shared, found.free) if found else None
 
 
 def _unit(context: Context) -> UnitState | None:
@@ -131,3 +148,6 @@ def _print(view: StatusView) -> None:
     say(f"{view.unit}: {view.state}{f', {view.message}' if view.message else ''}")
     say(f"container: {f'up (pid {view.container})' if view.container else 'down'}; prefix {view.prefix}")
     say(f"sshd: 127.0.0.1:{view.port}")
+    if view.store:
+        own, shared, free = (size.told(one) for one in (view.store.own, view.store.shared, view.store.free))
+        say(f"store: {own} of its own, {shared} shared with this machine; {free} free")

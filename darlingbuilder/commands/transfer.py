@@ -50,11 +50,13 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.json:
         say_json(TransferView(list(freight.paths), len(freight.present), freight.size, seconds))
     else:
-        say(_told(freight, seconds))
+        say(_told(freight, seconds, shared=direction is Direction.PUSH and settings.shares_store))
     return ExitCode.OK
 
 
-def _told(freight: Freight, seconds: float) -> str:
+def _told(freight: Freight, seconds: float, *, shared: bool) -> str:
+    if shared:
+        return f"Nothing to copy: the guest shares this machine's store, and with it {len(freight.present)} path(s)."
     there = f"{len(freight.present)} path(s) were there already"
     if not freight.paths:
         return f"Nothing to copy: {there}."

@@ -95,6 +95,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The Darling prefix, as chosen or below ``state``."""
         return Path(self.prefix or f"{self.state}/guest/prefix")
 
+    @property
+    def shares_store(self) -> bool:
+        """Whether the guest has the host's store below its own."""
+        return getattr(self, "store", "copy") == "overlay"
+
 
 def bytes_of(size: str) -> int:
     """Give ``size`` («512», «10G», powers of 1024) in bytes."""

@@ -54,6 +54,7 @@ class Attributes:
     mode: int
     owner: Owner
     mtime_ns: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,4 +279,5 @@ def _attributes(found: os.stat_result) -> Attributes:
         mode=stat.S_IMODE(found.st_mode),
         owner=Owner(found.st_uid, found.st_gid),
         mtime_ns=found.st_mtime_ns,
+        size=found.st_size,
     )

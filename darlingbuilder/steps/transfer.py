@@ -4,7 +4,7 @@ import enum
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darlingbuilder.adapters import accounts
@@ -46,9 +46,13 @@ class Transfer:
         if not guest.exists:
             raise BuilderError(f"{guest.root}/nix holds no store", hint="make it: darlingbuilder init")
         try:
-            return self.world.nix.freight(paths, source=source, target=target)
+            found = self.world.nix.freight(paths, source=source, target=target)
         except NixError as error:
             raise NixError(str(error), hint=_where(direction)) from error
+        if direction is Direction.PUSH and self.settings.shares_store:
+            # What the host has, the guest has; a copy would only lie over it.
+            return replace(found, paths=(), present=(*found.present, *found.paths), size=0)
+        return found
 
 
 def store_paths(host: Tree, words: Sequence[str], directory: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """``status``: what there is, for people and for programs, and its exit code."""
 
 import json
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -47,7 +48,8 @@ def test_a_builder_as_it_should_be_gives_0(made: FakeWorld, capsys: pytest.Captu
         "container: down; prefix /var/lib/darling-builder/guest/prefix",
         "sshd: 127.0.0.1:2222",
     ]
-    assert lines[3:] == [f"  ok    {step.name}" for step in build(chosen(), made).steps]
+    assert re.fullmatch(r"store: .* of its own, 0 B shared with this machine; .* free", lines[3])
+    assert lines[4:] == [f"  ok    {step.name}" for step in build(chosen(), made).steps]
 
 
 def test_every_difference_is_named_and_gives_3(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +109,9 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     steps = printed.pop("steps")
     assert isinstance(steps, list)
     assert printed.pop("since") == made.systemd.unit(UNIT).since
+    store = printed.pop("store")
+    assert isinstance(store, dict)
+    assert (store["shared"], store["own"] > 0, store["free"] > 0) == (0, True, True)
     assert printed == {
         "unit": UNIT,
         "state": "active (running)",
@@ -116,6 +121,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
         "port": 2222,
         "prefix": "/var/lib/darling-builder/guest/prefix",
         "converged": False,
+        "notes": [],
     }
     assert {"step": "user", "drift": [], "error": None, "hint": None} in steps
     assert [one["drift"] for one in steps if one["step"] == "sshd"] == [

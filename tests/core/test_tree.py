@@ -266,4 +266,4 @@ def _everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
 
 def _with_mode(tree: Tree, mode: int) -> Attributes | None:
     found = tree.attributes(FILE)
-    return found and Attributes(Kind.FILE, mode, ME, found.mtime_ns)
+    return found and Attributes(Kind.FILE, mode, ME, found.mtime_ns, found.size)

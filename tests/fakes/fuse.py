@@ -60,6 +60,11 @@ class FusedTree(LedgerTree):
             self.fuse.burn()
         super().make_directory(path, mode=mode, owner=owner)
 
+    def rename(self, path: Path, target: Path) -> None:
+        self.fuse.burn()
+        super().rename(path, target)
+        self.fuse.burn()
+
     def remove(self, path: Path) -> None:
         if self.attributes(path):
             self.fuse.burn()

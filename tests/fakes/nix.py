@@ -158,7 +158,13 @@ def _write(root: Path, known: Mapping[str, Known]) -> None:
         (root / directory).mkdir(parents=True, exist_ok=True)
     if known == _read(root) and (root / DATABASE).exists():
         return
-    rows = [(path, one.nar_hash, " ".join(one.references)) for path, one in known.items()]
+    rows = [(path, one.nar_hash, " ".join(one.references), _size(root, path)) for path, one in known.items()]
     with closing(sqlite3.connect(root / DATABASE)) as database, database:
-        database.execute("create table if not exists ValidPaths (path text primary key, hash text, refs text)")
-        database.executemany("insert or replace into ValidPaths values (?, ?, ?)", rows)
+        database.execute(
+            "create table if not exists ValidPaths (path text primary key, hash text, refs text, narSize int)"
+        )
+        database.executemany("insert or replace into ValidPaths values (?, ?, ?, ?)", rows)
+
+
+def _size(root: Path, path: str) -> int:
+    return nar_size(below(root, path)) if below(root, path).exists() else 0
