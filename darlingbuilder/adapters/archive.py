@@ -71,6 +71,11 @@ def bring_back(kept: Path, target: Path, way: Way) -> None:
             _unpacked(kept, target)
 
 
+def fill(source: Path, target: Path) -> None:
+    """Copy all that is in the directory ``source`` into the directory ``target``, its own owner and mode included."""
+    _run("cp", "--archive", "--no-target-directory", str(source), str(target))
+
+
 def size(directory: Path) -> int:
     """Give the bytes on the disk of all files below ``directory``; clones count as if they were copies."""
     return sum(os.lstat(path).st_blocks * 512 for path in _below(os.fsencode(directory)))

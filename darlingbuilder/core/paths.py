@@ -69,6 +69,16 @@ class Paths:
         return self.state / "nix"
 
     @property
+    def image(self) -> Path:
+        """The file system that limits the guest's store, if ``store_size`` asks for one."""
+        return self.state / "nix.img"
+
+    @property
+    def filling(self) -> Path:
+        """Where the store lies while it goes into that file system, or out of it."""
+        return self.state / "nix.filling"
+
+    @property
     def pristine(self) -> Path:
         """The guest's Nix as it came from outside, where only root can change it."""
         return self.state / "pristine"

@@ -66,6 +66,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cores: Annotated[int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")] = 0
     min_free: Annotated[Size, Meta(description="free space below which the guest's Nix collects garbage")] = "0"
     max_free: Annotated[Size, Meta(description="free space at which that garbage collection ends")] = "0"
+    store_size: Annotated[
+        Size, Meta(description="most that the guest's store may take, in a file system of its own; 0: no limit")
+    ] = "0"
     protocol: Annotated[Literal["ssh-ng", "ssh"], Meta(description="how the host's Nix speaks to the builder")] = (
         "ssh-ng"
     )

@@ -19,6 +19,7 @@ from darlingbuilder.steps.certificates import Certificates
 from darlingbuilder.steps.nixsource import Source
 from darlingbuilder.steps.pristine import Pristine
 from darlingbuilder.steps.profile import Profile, holds_nix, nix_tree, profile_of
+from darlingbuilder.steps.volume import Volume
 
 _WHAT = "the guest's Nix"
 
@@ -37,6 +38,7 @@ class Nix:
     def check(self) -> list[Drift]:
         """See Step."""
         return [
+            *self._volume.check(),
             *self._check_store(),
             *self._pristine.check(),
             *self._certificates.check(),
@@ -47,6 +49,7 @@ class Nix:
         """See Step. The Nix before stays, as the profile's previous generation."""
         account = accounts.required(self.world.accounts, self.settings.user)
         configuration = self._configuration()
+        self._volume.apply()
         self._own(account)
         if self.settings.ephemeral:
             self._source.keep()
@@ -63,6 +66,7 @@ class Nix:
         """See Step."""
         self._source.sweep()
         self._pristine.remove()
+        self._volume.revert()
         self._empty(Paths(self.settings).nix)
         self.world.host.remove_if_empty(Paths(self.settings).nix)
         managed.withdraw(self.world.darling.files(), (NIX_CONF, CA_BUNDLE))
@@ -70,6 +74,10 @@ class Nix:
     @property
     def _source(self) -> Source:
         return Source(self.settings, self.world)
+
+    @property
+    def _volume(self) -> Volume:
+        return Volume(self.settings, self.world)
 
     @property
     def _pristine(self) -> Pristine:

@@ -14,6 +14,7 @@ from tests.fakes.ledger import LedgerTree
 from tests.fakes.nix import FakeHostNix
 from tests.fakes.ssh import FakeSsh
 from tests.fakes.systemd import FakeSystemd
+from tests.fakes.volumes import FakeVolumes
 from tests.fakes.world import FakeWorld
 
 
@@ -139,6 +140,26 @@ class FusedNix(FakeHostNix):
 
 
 @dataclass
+class FusedVolumes(FakeVolumes):
+    fuse: Fuse = field(default_factory=Fuse)
+
+    def make(self, image: Path, size: int) -> None:
+        self.fuse.burn()
+        super().make(image, size)
+        self.fuse.burn()
+
+    def mount(self, image: Path, at: Path) -> None:
+        self.fuse.burn()
+        super().mount(image, at)
+        self.fuse.burn()
+
+    def unmount(self, at: Path) -> None:
+        self.fuse.burn()
+        super().unmount(at)
+        self.fuse.burn()
+
+
+@dataclass
 class FusedSystemd(FakeSystemd):
     """Burns with every change that it is asked for."""
 
@@ -182,4 +203,5 @@ def fused_world(root: Path, fuse: Fuse, settings: Settings | None = None) -> Fak
         nix=FusedNix(root, fuse=fuse),
         ssh=FakeSsh(),
         systemd=FusedSystemd(host, fuse=fuse),
+        volumes=FusedVolumes(fuse=fuse),
     )

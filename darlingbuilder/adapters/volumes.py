@@ -1,0 +1,79 @@
+"""A file system in a file: an ext4 image of a fixed size, mounted through a loop device."""
+
+from pathlib import Path
+from typing import Protocol
+
+from darlingbuilder.adapters import mounts, process
+from darlingbuilder.core.errors import CommandError, PrerequisiteError
+from darlingbuilder.core.tree import Tree
+
+# Nothing of the guest's is a device or gains a right; freed blocks go back to the file system that holds the image.
+_OPTIONS = "loop,nosuid,nodev,noatime,discard"
+_SECONDS = 600
+
+
+class Volumes(Protocol):
+    """Images and where they are mounted."""
+
+    def make(self, image: Path, size: int) -> None:
+        """Make ``image``, which must be absent, an empty file system of ``size`` bytes."""
+
+    def grow(self, image: Path, size: int) -> None:
+        """Make the mounted ``image`` larger. What was interrupted can be repeated."""
+
+    def mount(self, image: Path, at: Path) -> None:
+        """Mount ``image`` at the directory ``at``."""
+
+    def unmount(self, at: Path) -> None:
+        """Unmount what is mounted at ``at``. Succeeds if nothing is."""
+
+    def is_mounted(self, at: Path) -> bool:
+        """Whether a file system is mounted at ``at``."""
+
+
+class LoopVolumes:
+    """The real ones, by e2fsprogs and util-linux."""
+
+    def make(self, image: Path, size: int) -> None:
+        """See Volumes."""
+        _require("mkfs.ext4")
+        with image.open("xb") as file:
+            image.chmod(0o600)
+            file.truncate(size)
+        process.run("mkfs.ext4", "-q", "-F", "-m", "0", image, timeout=_SECONDS)
+
+    def grow(self, image: Path, size: int) -> None:
+        """See Volumes."""
+        _require("resize2fs")
+        with image.open("r+b") as file:
+            file.truncate(max(size, image.stat().st_size))
+        for line in process.run("losetup", "--noheadings", "--output", "NAME", "--associated", image).stdout.split():
+            process.run("losetup", "--set-capacity", line)
+            process.run("resize2fs", line, timeout=_SECONDS)
+
+    def mount(self, image: Path, at: Path) -> None:
+        """See Volumes."""
+        try:
+            process.run("mount", "--types", "ext4", "--options", _OPTIONS, image, at)
+        except CommandError as error:
+            raise PrerequisiteError(
+                f"{image} cannot be mounted at {at}: {error}",
+                hint="store_size needs loop devices (modprobe loop) and ext4; without them, leave store_size out",
+            ) from error
+
+    def unmount(self, at: Path) -> None:
+        """See Volumes."""
+        if self.is_mounted(at):
+            process.run("umount", at)
+
+    def is_mounted(self, at: Path) -> bool:
+        """See Volumes."""
+        return any(mount.point == at for mount in mounts.table(Tree(Path("/"))))
+
+
+def _require(program: str) -> None:
+    if process.find(program) is None:
+        raise PrerequisiteError(
+            f"{program}: not found; store_size makes a file system of its own for the guest's store",
+            hint="install e2fsprogs; or leave store_size out",
+        )
