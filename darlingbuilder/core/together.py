@@ -39,7 +39,7 @@ _SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
 # What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
 _RESERVED = (
     "builder.json", "exchange.json", "guest.log", "keys", "known_hosts", "nix", "nix.filling", "nix.img",
-    "nix.img.new", "pristine", "snapshots", "staging",
+    "nix.img.growing", "nix.img.new", "pristine", "snapshots", "staging",
 )  # fmt: skip
 # Nix itself takes a good part of it.
 _SMALLEST_STORE = "256M"

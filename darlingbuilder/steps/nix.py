@@ -48,8 +48,9 @@ class Nix:
     def apply(self) -> None:
         """See Step. The Nix before stays, as the profile's previous generation."""
         account = accounts.required(self.world.accounts, self.settings.user)
-        configuration = self._configuration()
+        # It may have to stop the container, through which the guest's files are reached.
         self._volume.apply()
+        configuration = self._configuration()
         self._own(account)
         if self.settings.ephemeral:
             self._source.keep()

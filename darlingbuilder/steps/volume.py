@@ -15,7 +15,7 @@ from darlingbuilder.core.paths import UNIT, Paths
 from darlingbuilder.core.settings import Settings, bytes_of
 from darlingbuilder.core.tree import ROOT
 
-_UNFINISHED = ".new"
+_UNFINISHED, _GROWING = ".new", ".growing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class Volume:
     def check(self) -> list[Drift]:
         """See Step."""
         found = self.world.host.attributes(self._image)
+        for path in (self._unfinished, self._filling, self._growing):
+            if self.world.host.attributes(path):
+                return [Drift(str(path), "is left over")]
         if not self._wanted:
             return [Drift(str(self._image), "limits the store, and store_size does not")] if found else []
         if found is None:
@@ -40,9 +43,11 @@ class Volume:
     def apply(self) -> None:
         """See Step. Raises ConfigError where there can be no such limit; the store stays as it is then."""
         found = self.world.host.attributes(self._image)
+        self._sweep()
         if not self._wanted:
             if found:
                 self._lift()
+            self.world.host.remove(self._growing)
             return
         if found and found.size > self._wanted:
             raise ConfigError(
@@ -51,9 +56,9 @@ class Volume:
             )
         if found is None:
             self._limit()
+        elif found.size < self._wanted or self.world.host.attributes(self._growing):
+            self._grow()
         self._mount()
-        if found and found.size < self._wanted:
-            self.world.volumes.grow(self._real(self._image), self._wanted)
 
     def revert(self) -> None:
         """See Step."""
@@ -61,6 +66,7 @@ class Volume:
         if host.attributes(self._image):
             self.world.volumes.unmount(self._real(self._place))
         host.remove(self._image)
+        host.remove(self._growing)
         self._sweep()
 
     @property
@@ -83,6 +89,11 @@ class Volume:
     def _unfinished(self) -> Path:
         return self._image.with_name(f"{self._image.name}{_UNFINISHED}")
 
+    @property
+    def _growing(self) -> Path:
+        """There while the file is larger than what is in it."""
+        return self._image.with_name(f"{self._image.name}{_GROWING}")
+
     def _real(self, path: Path) -> Path:
         return self.world.host.real(path)
 
@@ -94,23 +105,22 @@ class Volume:
                 hint="unmount that, or leave store_size out",
             )
         self._stop()
-        self._sweep()
         host, volumes = self.world.host, self.world.volumes
         host.make_directory(self._place)
         host.make_directory(self._filling, mode=0o700, owner=ROOT)
-        volumes.make(self._real(self._unfinished), self._wanted)
-        volumes.mount(self._real(self._unfinished), self._real(self._filling))
         try:
+            volumes.make(self._real(self._unfinished), self._wanted)
+            volumes.mount(self._real(self._unfinished), self._real(self._filling))
             archive.fill(self._real(self._place), self._real(self._filling))
+            volumes.unmount(self._real(self._filling))
+            host.rename(self._unfinished, self._image)
         except CommandError as error:
             raise ConfigError(
                 f"store_size: what the store holds does not go into {self.settings.store_size}: {error}",
                 hint="choose a larger one; or make room first: darlingbuilder reset",
             ) from error
         finally:
-            volumes.unmount(self._real(self._filling))
-        host.rename(self._unfinished, self._image)
-        self._sweep()
+            self._sweep()
 
     def _mount(self) -> None:
         place = self._real(self._place)
@@ -120,10 +130,16 @@ class Volume:
         self._empty()
         self.world.volumes.mount(self._real(self._image), place)
 
+    def _grow(self) -> None:
+        self._stop()
+        self.world.volumes.unmount(self._real(self._place))
+        self.world.host.write(self._growing, b"", mode=0o600, owner=ROOT)
+        self.world.volumes.grow(self._real(self._image), self._wanted)
+        self.world.host.remove(self._growing)
+
     def _lift(self) -> None:
         """Bring what the image holds out of it, and remove it."""
         self._stop()
-        self._sweep()
         host, place = self.world.host, self._real(self._place)
         if not self.world.volumes.is_mounted(place):
             self._empty()

@@ -12,10 +12,10 @@ from integration.suite.site import PREFIX, Site
 PLANTED = f"{PREFIX}/private/planted"
 _NIX_BUILD = "/nix/var/nix/profiles/default/bin/nix-build"
 
-_PROGRAMS = ("mkfs.ext4", "resize2fs")
+_PROGRAMS = ("mkfs.ext4", "e2fsck", "resize2fs")
 _LIBRARIES = Path("/usr/local/lib")
-# Numbers that nobody on this host uses: the devices are the kernel's, which all machines share.
-_FIRST = 200
+# The devices are the kernel's, which all machines share: each takes the first that is free.
+_DEVICES = 32
 
 
 def built_in_guest(site: Site, name: str, *, script: str = "echo built > $out", check: bool = True) -> Completed:
@@ -44,8 +44,9 @@ def tree_on_host(site: Site, name: str, *, files: int, kilobytes: int) -> str:
 def give_loop_devices(machine: Machine) -> None:
     """Make the nodes of some loop devices. They are lost at a reboot, as all of /dev."""
     machine.run("mknod", "-m", "0660", "/dev/loop-control", "c", "10", "237")
-    for number in range(_FIRST, _FIRST + 4):
-        machine.run("mknod", "-m", "0660", f"/dev/loop{number}", "b", "7", str(number))
+    machine.run(
+        "sh", "-c", f"for n in $(seq 0 {_DEVICES - 1}); do mknod -m 0660 /dev/loop$n b 7 $n; done"
+    )  # fmt: skip
 
 
 def give_e2fsprogs(machine: Machine) -> None:

@@ -148,6 +148,11 @@ class FusedVolumes(FakeVolumes):
         super().make(image, size)
         self.fuse.burn()
 
+    def grow(self, image: Path, size: int) -> None:
+        self.fuse.burn()
+        super().grow(image, size)
+        self.fuse.burn()
+
     def mount(self, image: Path, at: Path) -> None:
         self.fuse.burn()
         super().mount(image, at)

@@ -26,6 +26,8 @@ class FakeVolumes:
 
     def grow(self, image: Path, size: int) -> None:
         """See Volumes."""
+        if image in self.mounted.values():
+            raise CommandError(f"e2fsck: {image} is mounted", hint="unmount it")
         with image.open("r+b") as file:
             file.truncate(size)
 

@@ -84,9 +84,9 @@ def test_it_grows_and_does_not_shrink(used: Machine) -> None:
     used.init(chosen(store_size="2G"))
     assert (limit(used), has_built(used)) == (2**31, True)
 
-    with pytest.raises(ConfigError, match="cannot become smaller") as caught:
+    with pytest.raises(ConfigError, match="cannot shrink") as caught:
         used.init(LIMITED)
-    assert "store_size to 0" in caught.value.hint
+    assert "set it to 0" in caught.value.hint
     assert limit(used) == 2**31
 
 
@@ -117,18 +117,26 @@ def test_an_uninstall_leaves_nothing_of_it() -> None:
         assert one.world.volumes.mounted == {}
 
 
-@pytest.mark.parametrize(("before", "after"), [(None, LIMITED), (LIMITED, None)], ids=["set", "lifted"])
+SIZES = {"0": None, "1G": 2**30, "2G": 2**31}
+LARGER = chosen(store_size="2G")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, LIMITED), (LIMITED, None), (LIMITED, LARGER)],
+    ids=["set", "lifted", "raised"],
+)
 def test_interrupted_at_any_moment_nothing_is_lost(before: Config | None, after: Config | None) -> None:
     moment, going_on = 0, True
     while going_on:
         with machine() as one:
             use(one, before)
             going_on = one.interrupted(lambda one: one.init(after), moment)
-            for target in (after, before, after):
+            for target in (after, None, after):
                 one.init(target)
                 assert one.wrong(target) == [], moment
                 assert has_built(one), moment
-                assert (limit(one) is not None) is (target is LIMITED), moment
+                assert limit(one) == SIZES[target.settings.store_size if target else "0"], moment
         moment += 1
     assert moment > 5
 
