@@ -10,6 +10,7 @@ from darlingbuilder.core.tree import Tree
 # Nothing of the guest's is a device or gains a right; freed blocks go back to the file system that holds the image.
 _OPTIONS = "loop,nosuid,nodev,noatime,discard"
 _SECONDS = 600
+VOLUME_PROGRAMS = ("mkfs.ext4", "e2fsck", "resize2fs")
 
 
 class Volumes(Protocol):
@@ -36,7 +37,6 @@ class LoopVolumes:
 
     def make(self, image: Path, size: int) -> None:
         """See Volumes."""
-        _require("mkfs.ext4")
         with image.open("xb") as file:
             image.chmod(0o600)
             file.truncate(size)
@@ -44,7 +44,6 @@ class LoopVolumes:
 
     def grow(self, image: Path, size: int) -> None:
         """See Volumes. A mounted one could grow, too, but not everywhere: that takes CAP_SYS_RESOURCE."""
-        _require("resize2fs")
         with image.open("r+b") as file:
             file.truncate(max(size, image.stat().st_size))
         # 1: it has mended something. resize2fs insists on a check.
@@ -74,11 +73,3 @@ class LoopVolumes:
     def is_mounted(self, at: Path) -> bool:
         """See Volumes."""
         return any(mount.point == at for mount in mounts.table(Tree(Path("/"))))
-
-
-def _require(program: str) -> None:
-    if process.find(program) is None:
-        raise PrerequisiteError(
-            f"{program}: not found; store_size makes a file system of its own for the guest's store",
-            hint="install e2fsprogs; or leave store_size out",
-        )

@@ -22,6 +22,7 @@ CHECKS = (
     Check("state", "the guest's Nix writes its store there, and runs what it has built", place.state),
     Check("reach", "the guest runs as an ordinary user, who must get to the prefix", place.reach),
     Check("disk", "Nix, its database and every build need room", place.room),
+    Check("limit", "a store of a limited size is a file system in a file", programs.limit),
     Check("port", "a guest's port is a port of the host: there is no network namespace", port.port),
     Check(
         "datagrams",
