@@ -1,8 +1,10 @@
 """What the tests of the store fill it with, and what a machine needs for a file system in a file."""
 
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from integration.machine import commands
 from integration.machine.commands import Completed
@@ -39,6 +41,18 @@ def tree_on_host(site: Site, name: str, *, files: int, kilobytes: int) -> str:
         f"nix-store --add /root/{name}"
     )
     return site.machine.run("sh", "-c", script).stdout.strip()
+
+
+def answer(completed: Completed) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(completed.stdout)
+    return decoded
+
+
+def interrupted(site: Site, *words: str, seconds: float) -> int:
+    """Run darlingbuilder, and kill it as a crash would after so many seconds; give its exit status."""
+    return site.machine.run(
+        "timeout", "--signal=KILL", str(seconds), "darlingbuilder", *words, check=False, timeout=180
+    ).rc
 
 
 def give_loop_devices(machine: Machine) -> None:

@@ -1,16 +1,14 @@
-"""The verbs around the store, on a machine: push, pull, reset, snapshot, ephemeral."""
+"""The verbs around the store, on a machine: reset, snapshot, ephemeral."""
 
 import json
 import os
 import random
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from integration.machine.commands import Completed
 from integration.suite.site import PREFIX, STATE, Site
-from integration.suite.storage import PLANTED, built_in_guest, path_of, tree_on_host
+from integration.suite.storage import PLANTED, built_in_guest, interrupted, path_of
 
 # Where an interruption falls is a matter of luck; this is what the luck was.
 SEED = int(os.environ.get("STORE_VERBS_SEED", "4"))
@@ -24,126 +22,6 @@ def used(builder: Site) -> Iterator[Site]:
     yield builder
     builder.configure().tool("init")
     builder.assert_healthy()
-
-
-def answer(completed: Completed) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(completed.stdout)
-    return decoded
-
-
-def interrupted(site: Site, *words: str, seconds: float) -> int:
-    """Run darlingbuilder, and kill it as a crash would after so many seconds; give its exit status."""
-    return site.machine.run(
-        "timeout", "--signal=KILL", str(seconds), "darlingbuilder", *words, check=False, timeout=180
-    ).rc
-
-
-# -- push and pull -----------------------------------------------------------------------------------
-
-
-def test_a_pushed_path_is_an_input_that_nobody_copies(used: Site) -> None:
-    path = tree_on_host(used, "input", files=50, kilobytes=10)
-    pushed = answer(used.tool("push", path, "--json"))
-    assert (pushed["copied"], pushed["present"]) == ([path], 0)
-    assert pushed["bytes"] > 500 * 1024
-
-    expression = (
-        f'derivation {{ name = "uses-input"; system = "x86_64-darwin"; builder = "/bin/sh"; '
-        f'args = [ "-c" "echo {path}/* > $out; exit 0" ]; input = builtins.storePath {path}; }}'
-    )
-    completed = used.build(expression)
-
-    assert "copying 0 paths" in completed.stderr
-    owners = used.machine.run("find", f"{STATE}{path}", "-printf", "%u\n").stdout.split()
-    assert set(owners) == {"darlingbuilder"}
-    assert answer(used.tool("push", path, "--json"))["copied"] == []
-
-
-def test_a_link_and_what_it_needs_are_pushed(used: Site) -> None:
-    needed = tree_on_host(used, "needed", files=1, kilobytes=1)
-    expression = (
-        f'derivation {{ name = "needing"; system = "x86_64-linux"; builder = "/bin/sh"; '
-        f'args = [ "-c" "echo ${{builtins.storePath {needed}}} > $out" ]; }}'
-    )
-    used.machine.run("nix-build", "--expr", expression, "--out-link", "/root/result", env={"NIX_REMOTE": "daemon"})
-
-    completed = used.tool("push", "/root/result")
-
-    assert "Copied 2 path(s)" in completed.stdout
-    assert used.file(f"{STATE}{needed}").exists()
-
-
-@pytest.mark.parametrize("word", ["/etc/passwd", "./nothing-there"])
-def test_what_is_no_store_path_is_a_usage_error(used: Site, word: str) -> None:
-    completed = used.tool("push", word, check=False)
-    assert completed.rc == 2
-    assert "./result" in completed.stderr
-
-
-def test_what_the_guest_alone_has_is_pulled_and_verifies(used: Site) -> None:
-    path = path_of(built_in_guest(used, "pulled"))
-    assert not used.file(path).exists()
-
-    assert answer(used.tool("pull", path, "--json"))["copied"] == [path]
-
-    assert used.file(path).read_text() == "built\n"
-    used.machine.run("nix-store", "--verify-path", path)
-
-
-def test_what_was_changed_in_the_guest_is_not_pulled(used: Site) -> None:
-    path = path_of(built_in_guest(used, "changed"))
-    used.file(f"{STATE}{path}").chmod(0o644)
-    used.file(f"{STATE}{path}").write_text("evil\n")
-
-    completed = used.tool("pull", path, check=False)
-
-    assert completed.rc == 1
-    assert "has changed" in completed.stderr
-    assert not used.file(path).exists()
-    assert used.machine.run("nix-store", "--check-validity", path, check=False).rc != 0
-
-
-def test_a_link_in_the_place_of_a_path_leads_root_nowhere(used: Site) -> None:
-    secret = used.file("/root/secret")
-    secret.write_text("root's alone\n")
-    secret.chmod(0o600)
-    path = path_of(built_in_guest(used, "linked"))
-    used.file(f"{STATE}{path}").unlink()
-    used.machine.run("ln", "-s", "/root/secret", f"{STATE}{path}", user="darlingbuilder")
-
-    assert used.tool("pull", path, check=False).rc == 1
-
-    assert not used.file(path).exists()
-
-
-def test_a_push_that_is_killed_leaves_no_half_path_and_can_be_repeated(used: Site) -> None:
-    luck = random.Random(SEED)  # noqa: S311 - no secret
-    for attempt in range(4):
-        path = tree_on_host(used, f"killed{attempt}", files=400, kilobytes=40)
-        interrupted(used, "push", path, seconds=luck.uniform(0.2, 0.7))
-        # What was told to import may still be about to end.
-        completed = used.tool("push", path)
-        assert "path(s)" in completed.stdout
-        verified = used.machine.run(
-            "nix-store", "--store", f"local?root={STATE}", "--verify-path", path, user="darlingbuilder"
-        )
-        assert verified.rc == 0
-    assert not list(used.file(STATE).glob("tmp*"))
-
-
-# -- status ------------------------------------------------------------------------------------------
-
-
-def test_status_says_how_much_the_store_takes(used: Site) -> None:
-    before = used.status()[1]["store"]
-    path = tree_on_host(used, "counted", files=10, kilobytes=100)
-    used.tool("push", path)
-
-    after = used.status()[1]["store"]
-
-    assert after["own"] - before["own"] >= 1000 * 1024
-    assert after["shared"] == 0
-    assert after["free"] > 0
 
 
 # -- reset and snapshot ------------------------------------------------------------------------------

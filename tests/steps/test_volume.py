@@ -1,5 +1,6 @@
 """A limit for the store: what it holds goes along, there and back, whatever moment an interruption comes at."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,10 @@ def use(one: Machine, config: Config | None = None) -> Machine:
     return one
 
 
+# What is copied as a whole keeps its owners, of which an ordinary user's files have but one.
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
 def limit(one: Machine) -> int | None:
     """Give the size of the image that holds the store; None if none does."""
     found = one.world.host.attributes(PATHS.image)
@@ -53,6 +58,7 @@ def test_the_store_goes_into_a_file_system_of_that_size(used: Machine) -> None:
     assert [name for name in used.world.host.names(PATHS.state) if name.startswith("nix")] == ["nix", "nix.img"]
 
 
+@as_root
 def test_it_comes_out_again(used: Machine) -> None:
     used.init(LIMITED)
     used.init()
@@ -121,6 +127,7 @@ SIZES = {"0": None, "1G": 2**30, "2G": 2**31}
 LARGER = chosen(store_size="2G")
 
 
+@as_root
 @pytest.mark.parametrize(
     ("before", "after"),
     [(None, LIMITED), (LIMITED, None), (LIMITED, LARGER)],
