@@ -20,7 +20,9 @@ _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with D
 _EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_LONGEST_WAIT = 86400
 _SWITCH: Mapping[str, Any] = {"action": "store_true"}
+_TEXT: Mapping[str, Any] = {"metavar": "TEXT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,37 @@ class Verb:
     needs_root: bool = True
 
 
+def _count(text: str) -> int:
+    """Read how many."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _seconds(text: str) -> float:
+    """Read a time that one can wait for."""
+    number = float(text)
+    if not 0 < number <= _LONGEST_WAIT:
+        raise ValueError(text)
+    return number
+
+
+def _key(name: str, text: str) -> Argument:
+    return Argument(name, text, {"nargs": "?", "const": "", "metavar": "FILE"})
+
+
 _JSON = Argument("--json", "print JSON")
 _TIMEOUT = Argument(
     "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
 )
+_SCHEMA = Argument("--schema", "print the JSON Schema of what --json prints")
+_WATCH = Argument(
+    "--watch",
+    "show it again and again, every so many seconds [2], until Ctrl-C",
+    {"nargs": "?", "type": _seconds, "const": 2.0, "metavar": "SECONDS"},
+)
+_FIVE_SECONDS: Mapping[str, Any] = {"type": _seconds, "default": 5.0, "metavar": "SECONDS"}
 _PATHS = Argument(
     "paths",
     "store paths, or links to them such as ./result, with all that they need",
@@ -60,7 +89,24 @@ _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit
 
 VERBS = (
     Verb("init", "init", "make the builder what the settings say", (_DRY_RUN,), takes_settings=True),
-    Verb("status", "status", "show the builder and every difference; exit 3 if there is one", (_JSON,)),
+    Verb(
+        "status",
+        "status",
+        "show the builder and every difference; exit 3 if there is one",
+        (_JSON, _SCHEMA, _WATCH),
+    ),
+    Verb(
+        "top",
+        "top",
+        "show all builders of this machine's Nix: reachable, latency, load, memory, slots, systems, speed",
+        (
+            _JSON,
+            _SCHEMA,
+            Argument("--once", "look once, and not again and again until Ctrl-C"),
+            Argument("--interval", "seconds between two looks [5]", _FIVE_SECONDS),
+            Argument("--timeout", "seconds that a builder gets to answer [5]", _FIVE_SECONDS),
+        ),
+    ),
     Verb("start", "unit", "start the service and wait until it serves"),
     Verb("stop", "unit", "let running builds end, then stop the service"),
     Verb("restart", "unit", "stop the service, then start it"),
@@ -87,9 +133,37 @@ VERBS = (
     Verb(
         "logs",
         "logs",
-        "show the service's journal",
-        (Argument("-f", "wait for more", {"dest": "follow", **_SWITCH}),),
+        "show the journal of the service",
+        (
+            Argument(
+                "whose",
+                "whose lines: all of the service, its own, those of the guest's sshd, or of the host's nix-daemon",
+                {"nargs": "?", "choices": ["all", "own", "sshd", "nix"], "default": "all"},
+            ),
+            Argument("-f", "wait for more", {"dest": "follow", **_SWITCH}),
+            Argument("--since", "from then on, as journalctl takes it: «-1h», «today», «2026-01-31 12:00»", _TEXT),
+            Argument("--lines", "the last so many", {"type": _count, "metavar": "N"}),
+            Argument(
+                "--priority",
+                "as important as this, or more",
+                {"choices": ["err", "warning", "notice", "info", "debug"]},
+            ),
+            Argument("--build", "instead, the whole log of one build, by its derivation or output", _TEXT),
+            Argument("--json", "print every field, a line an entry"),
+        ),
         needs_root=False,
+    ),
+    Verb(
+        "metrics",
+        "metrics",
+        "print the builder's metrics for Prometheus",
+        (
+            Argument(
+                "--textfile",
+                "write them to this file instead, which ends in .prom, for node_exporter",
+                {"type": Path, "metavar": "PATH"},
+            ),
+        ),
     ),
     Verb(
         "doctor",
@@ -102,10 +176,27 @@ VERBS = (
     Verb(
         "config",
         "config",
-        "show every setting, its value and its origin",
-        (Argument("action", "what to do with the settings", {"choices": ["show"]}), _JSON),
+        "show every setting, its value and its origin, or print the unit that follows from them",
+        (Argument("action", "what to do with the settings", {"choices": ["show", "unit"]}), _JSON),
         takes_settings=True,
         needs_root=False,
+    ),
+    Verb(
+        "keys",
+        "keys",
+        "show the two keys; rotate them, no build failing meanwhile; or import keys that others keep",
+        (
+            Argument("action", "what to do with the keys", {"choices": ["show", "rotate", "import"]}),
+            _key("--user", "the key with which Nix logs in, without --host that one alone; FILE is for import"),
+            _key("--host", "the host key of the guest's sshd, likewise"),
+            Argument("--copy", "import takes a copy, instead of a link to where the key is kept"),
+            Argument(
+                "--timeout",
+                "seconds that rotate and import wait for builds that know the old host key alone [600]",
+                {"type": float, "default": 600.0, "metavar": "SECONDS"},
+            ),
+            _JSON,
+        ),
     ),
     Verb(
         "reset",
@@ -128,6 +219,16 @@ VERBS = (
         "uninstall",
         "withdraw everything that init made; keys and snapshots are kept",
         (Argument("--purge", "delete the keys and the snapshots, too"),),
+    ),
+    Verb(
+        "gc",
+        "gc",
+        "collect the guest's garbage, by its own Nix; the host's paths stay",
+        (
+            Argument("--max-age", "delete only what was registered longer ago, as in 30d", {"metavar": "AGE"}),
+            Argument("--free", "stop when so much is freed, as in 10G", {"metavar": "SIZE"}),
+            _JSON,
+        ),
     ),
     Verb("man", "manual", "print the manual page", needs_root=False),
 )
@@ -167,10 +268,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _run(parser().parse_args(words))
     except BuilderError as error:
-        sys.stderr.write(f"darlingbuilder: {error}\n  {error.hint}\n")
+        log.complain(f"darlingbuilder: {error}\n  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init\n")
+        log.complain("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader (a pager, head) has gone
         _abandon_output()
@@ -180,7 +281,7 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         _abandon_output()
         where = f": {error.filename}" if error.filename else ""
-        sys.stderr.write(f"darlingbuilder: {error.strerror}{where}\n  make room, then: darlingbuilder init\n")
+        log.complain(f"darlingbuilder: {error.strerror}{where}\n  make room, then: darlingbuilder init")
         return ExitCode.FAILED
 
 
@@ -190,7 +291,8 @@ def _abandon_output() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    log.configure(verbose=arguments.verbose, quiet=arguments.quiet)
+    journal = log.journal(os.environ, sys.stderr)
+    log.configure(verbose=arguments.verbose, quiet=arguments.quiet, send=journal)
     verb: Verb = arguments.verb
     called = config.load(
         file=arguments.config, environment=config.current_environment(), flags=_setting_flags(arguments)
@@ -206,7 +308,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _add_common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", type=Path, metavar="FILE", help=f"settings file [{config.DEFAULT_FILE}]")
-    sub.add_argument("--verbose", action="store_true", help="say more")
+    sub.add_argument("--verbose", action="store_true", help="say more: every command that is run")
     sub.add_argument("--quiet", action="store_true", help="say only what is wrong")
 
 

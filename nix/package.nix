@@ -5,6 +5,8 @@
   lib,
   python3Packages,
   openssh,
+  shadow,
+  systemd,
   installShellFiles,
   zig,
 }:
@@ -23,6 +25,7 @@ python3Packages.buildPythonApplication {
     jinja2
     msgspec
     plumbum
+    prometheus-client
     pystemd
     rich
     structlog
@@ -37,11 +40,21 @@ python3Packages.buildPythonApplication {
     $out/bin/darlingbuilder man > darlingbuilder.1
     installManPage darlingbuilder.1
   '';
-  makeWrapperArgs = [ "--suffix PATH : ${lib.makeBinPath [ openssh ]}" ];
+  # The machine's own tools first: its ssh is the one that its nix-daemon uses.
+  makeWrapperArgs = [
+    "--suffix PATH : ${
+      lib.makeBinPath [
+        openssh
+        shadow
+        systemd
+      ]
+    }"
+  ];
 
   nativeCheckInputs = with python3Packages; [
     hatchling
     hypothesis
+    jsonschema
     lief
     pytestCheckHook
   ];

@@ -23,7 +23,7 @@ from darlingbuilder.core.errors import (
 )
 
 # Everything that the program is made with, but for msgspec, which the declaration of the settings needs.
-LIBRARIES = ("cryptography", "jinja2", "plumbum", "pystemd", "structlog")
+LIBRARIES = ("cryptography", "jinja2", "plumbum", "prometheus_client", "pystemd", "rich", "structlog")
 _START = """
 import sys
 
@@ -111,6 +111,25 @@ def test_settings_and_manual_need_no_systemd() -> None:
     code, out, err = run("man", missing=["pystemd"])
     assert (code, err) == (0, "")
     assert out.startswith('.\\"')
+
+
+# What a verb may need that looks at the builder, and costs the others what they do not have.
+SLOW = ("jsonschema", "prometheus_client", "rich", "structlog")
+
+
+@pytest.mark.parametrize("module", ["init", "serve", "unit", "status", "metrics", "top", "logs"])
+def test_a_verb_loads_no_slow_library_before_it_needs_it(module: str) -> None:
+    code = f"import sys, darlingbuilder.commands.{module}; print(*sorted({set(SLOW)!r} & sys.modules.keys()))"
+    ended = subprocess.run(  # noqa: TID251 - see the import
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
+    )
+    assert ended.stdout == "\n"
+
+
+def test_the_manual_needs_no_library_that_it_only_speaks_of() -> None:
+    code, out, err = run("man", missing=["prometheus_client", "rich"])
+    assert (code, err) == (0, "")
+    assert "darlingbuilder_converged" in out
 
 
 def test_it_is_a_module_that_can_be_run() -> None:

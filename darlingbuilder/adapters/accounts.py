@@ -2,10 +2,12 @@
 
 import grp
 import pwd
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters import identity, process
+from darlingbuilder.adapters.identity import Answer
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.tree import Owner
@@ -22,6 +24,14 @@ class Accounts(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete a user and the group of that name. Succeeds if they are already gone."""
+
+    def perform(
+        self, account: Account, action: Callable[[], Answer], kind: type[Answer], *, seconds: float
+    ) -> Answer:
+        """Do ``action`` as ``account`` in a process of its own, and give its answer, which is of ``kind``.
+
+        What it changes in this process's memory is lost. Raises NixError if it takes more than ``seconds``.
+        """
 
 
 def required(accounts: Accounts, name: str) -> Account:
@@ -53,3 +63,9 @@ class SystemAccounts:
             process.run("userdel", name)
         if any(group.gr_name == name for group in grp.getgrall()):
             process.run("groupdel", name)
+
+    def perform(
+        self, account: Account, action: Callable[[], Answer], kind: type[Answer], *, seconds: float
+    ) -> Answer:
+        """See Accounts."""
+        return identity.as_user(account, action, kind, seconds=seconds)

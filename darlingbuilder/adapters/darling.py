@@ -10,6 +10,7 @@ from typing import IO, NoReturn, Protocol
 
 from darlingbuilder.adapters import namespaces, process, procfs
 from darlingbuilder.adapters.accounts import Accounts, required
+from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
@@ -44,6 +45,12 @@ class Darling(Protocol):
 
     def mount(self, source: Path, target: Path) -> None:
         """Bind the host's directory ``source`` on the guest's directory ``target``; the container must be up."""
+
+    def mount_overlay(self, layers: Layers, target: Path) -> None:
+        """Mount an overlay of ``layers`` on the guest's directory ``target``; the container must be up."""
+
+    def refresh(self, target: Path) -> None:
+        """Have the overlay on ``target`` find what was put into its layers since it looked there in vain."""
 
     def is_mounted(self, target: Path) -> bool:
         """Whether something is mounted on the guest's directory ``target``; false if the container is down."""
@@ -141,10 +148,15 @@ class Launcher:
 
     def mount(self, source: Path, target: Path) -> None:
         """See Darling. Made in the container's own namespace; one made outside stays invisible to the guest."""
-        server = self.server()
-        if server is None:
-            raise DarlingError(f"the container of {self.prefix} is down", hint="start it: darlingbuilder start")
-        namespaces.bind(source, self.prefix, target, namespace_of=server)
+        namespaces.bind(source, self._place(target))
+
+    def mount_overlay(self, layers: Layers, target: Path) -> None:
+        """See Darling."""
+        namespaces.overlay(layers, self._place(target))
+
+    def refresh(self, target: Path) -> None:
+        """See Darling."""
+        namespaces.refresh(self._place(target))
 
     def is_mounted(self, target: Path) -> bool:
         """See Darling."""
@@ -177,6 +189,12 @@ class Launcher:
         start = self._start()
         start = replace(start, environment={**start.environment, "TERM": terminal})
         process.become(self.launcher(), "shell", *command, start=start)
+
+    def _place(self, target: Path) -> Place:
+        server = self.server()
+        if server is None:
+            raise DarlingError(f"the container of {self.prefix} is down", hint="start it: darlingbuilder start")
+        return Place(self.prefix, target, server)
 
     def _start(self) -> Start:
         # The launcher hands its whole environment on to the guest, NIX_* included. Without a HOME it does not

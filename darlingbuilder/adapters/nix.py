@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,11 +11,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from darlingbuilder.adapters import nixcopy, process
+from darlingbuilder.adapters import hoststore, nixcopy, process
 from darlingbuilder.adapters.nixcopy import DATABASE, Freight, Store
 from darlingbuilder.adapters.nixtool import purpose, started_as, store_flags, tool
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import NixError
+from darlingbuilder.core.tree import Tree
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
 _SECONDS = 60
@@ -64,8 +66,23 @@ class HostNix(Protocol):
         What that store takes for valid and has lost is written anew.
         """
 
+    def writable_store(self) -> AbstractContextManager[Tree]:
+        """Give the directory of the host's store to write in, even where it is mounted read-only (NixOS)."""
+
     def load_into(self, root: Path, registration: bytes) -> None:
         """Register paths that lie in the store below ``root`` already, as ``--dump-db`` prints them."""
+
+    def forget(self, root: Path, paths: Sequence[str]) -> None:
+        """Make ``paths`` invalid in the store below ``root``, whatever they are rooted by, and remove what is there.
+
+        What refers to one of them must be among them. Fails on one that a running Nix uses at this moment.
+        """
+
+    def guard(self, paths: Sequence[str]) -> None:
+        """Have a garbage collection that runs on the host spare ``paths``, which have got roots while it ran.
+
+        It may have taken some before: they are not valid then, and nothing is fetched.
+        """
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """Whether ``path`` is valid in the store below ``root``. Changes nothing there, as a rule not even a time."""
@@ -136,11 +153,31 @@ class NixCommand:
         nixcopy.forget_lost(target, nixcopy.closure(source, paths))
         self.carry(self.freight(paths, source=source, target=target))
 
+    def writable_store(self) -> AbstractContextManager[Tree]:
+        """See HostNix."""
+        return hoststore.writable()
+
     def load_into(self, root: Path, registration: bytes) -> None:
         """See HostNix."""
         hint = "the archive that it came from is damaged, or no release of Nix"
         with purpose("reading a registration of store paths", hint=hint):
             process.run(tool("nix-store"), *store_flags(root), "--load-db", stdin=registration)
+
+    def forget(self, root: Path, paths: Sequence[str]) -> None:
+        """See HostNix."""
+        hint = "a build in the guest uses one of them; it is tried again"
+        with purpose(f"forgetting {len(paths)} paths of {root}/nix", hint=hint):
+            process.run(
+                tool("nix-store"), *store_flags(root), "--delete", "--ignore-liveness", *paths, timeout=_FETCH_SECONDS
+            )
+
+    def guard(self, paths: Sequence[str]) -> None:
+        """See HostNix. Whatever realises a path makes it a temporary root first, of which a collector is told."""
+        with purpose(f"keeping {len(paths)} paths from garbage collection"):
+            process.run(
+                tool("nix-store"), "--realise", "--ignore-unknown", "--option", "substitute", "false", *paths,
+                timeout=_FETCH_SECONDS,
+            )  # fmt: skip
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """See HostNix."""

@@ -16,6 +16,7 @@ from typing import IO, NoReturn, Protocol, cast
 from plumbum import local
 from plumbum.machines.local import LocalCommand
 
+from darlingbuilder.core import log
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
 from darlingbuilder.core.tree import Owner
 
@@ -102,6 +103,8 @@ def run(
         running = _popen(words, start or Start(), stdin=given, stdout=stdout or out, stderr=err)
         code = _ended(running, timeout)
         completed = Completed(words, code, _text(out), _text(err))
+    if code != 0:
+        log.debug("ended", command=completed.line, outcome=_outcome(code, timeout))
     if check and code != 0:
         raise CommandError(
             f"«{completed.line}» {_outcome(code, timeout)}: {_last_words(completed)}",
@@ -127,6 +130,7 @@ def attach(*argv: str | Path, start: Start, stdin: IO[bytes] | None, stdout: IO[
 def become(*argv: str | Path, start: Start) -> NoReturn:
     """Replace this process by a program, which keeps our stdin, stdout and stderr."""
     program = _program(str(argv[0]))
+    _tell(tuple(map(str, argv)), start)
     os.chdir(start.directory)
     if start.account:
         os.setgroups([])
@@ -164,6 +168,7 @@ def kill(pid: int, number: signal.Signals) -> None:
 def _popen(
     words: tuple[str, ...], start: Start, *, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]
 ) -> Running:
+    _tell(words, start)
     owner = start.account.owner if start.account else None
     identity = {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
     popen = LocalCommand(str(_program(words[0]))).popen(
@@ -177,6 +182,11 @@ def _popen(
         **identity,
     )
     return cast("Running", popen)  # a wrapper that hands everything on to subprocess.Popen
+
+
+def _tell(words: tuple[str, ...], start: Start) -> None:
+    told = {"user": start.account.name} if start.account else {}
+    log.debug("running", command=shlex.join(words), **told)
 
 
 def _program(word: str) -> Path:

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
 _LISTEN = "0A"
+# Among the words after the name (proc(5)).
+_START_TIME = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,22 @@ def process(pid: int) -> Process | None:
     name = stat[stat.index("(") + 1 : stat.rindex(")")]
     state, parent = stat[stat.rindex(")") + 1 :].split()[:2]
     return Process(pid, int(parent), name, state in "ZX", tuple(arguments.rstrip("\0").split("\0")))
+
+
+def everything() -> list[Process]:
+    """List every process that we see."""
+    return [found for pid in _pids() if (found := process(pid))]
+
+
+def started(pid: int) -> float | None:
+    """Give when ``pid`` was started, in seconds of the epoch, to a hundredth; None if there is no such process."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    ticks = int(stat[stat.rindex(")") + 1 :].split()[_START_TIME])
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def alive(pid: int) -> bool:

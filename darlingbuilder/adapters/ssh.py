@@ -1,4 +1,4 @@
-"""OpenSSH on the host: sshd's check of a configuration."""
+"""OpenSSH on the host: sshd's check of a configuration, and sessions with an sshd in a guest."""
 
 import re
 import tempfile
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from darlingbuilder.adapters import process
+from darlingbuilder.adapters.process import Completed
+from darlingbuilder.adapters.sshclient import Login
 
 _HOST_KEY_LINE = re.compile(r"^HostKey\s.*$", re.MULTILINE)
 # What sshd says, after it has read the configuration, where its service has never been started. In a container
@@ -20,6 +22,12 @@ class Ssh(Protocol):
         """Check an sshd configuration with «sshd -t», its HostKey replaced by ``host_key``.
 
         Gives what sshd says of it; None if it is right, or there is no sshd on the host that could be asked.
+        """
+
+    def session(self, login: Login, command: str, *, timeout: float) -> Completed:
+        """Run a shell's ``command`` in a session of its own, without a terminal and with nothing on its stdin.
+
+        Its status is 255 where ssh itself fails, with the reason on stderr; 124 for the time limit.
         """
 
 
@@ -41,3 +49,7 @@ class OpenSsh:
         if checked.code == 0 or any(saying in complaint for saying in _UNPREPARED):
             return None
         return complaint
+
+    def session(self, login: Login, command: str, *, timeout: float) -> Completed:
+        """See Ssh."""
+        return login.client.run(command, timeout=timeout)

@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+import os
 import select
 import textwrap
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from darlingbuilder.adapters import process
+from darlingbuilder.core import ending
 from darlingbuilder.core.errors import PrerequisiteError, SystemdError
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ _NO_LIMIT = 2**64 - 1
 # Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
 _JOB_SECONDS = 1800
 _JOURNAL_LINES = 15
-_LINE_WIDTH = 200
+# Our own errors fit; the 200 zero bytes by which sshd explains a lost IPv4 connection do not.
+_LINE_WIDTH = 500
 _ABSENT_UNIT = (
     "NoSuchUnit",
     "UnitNotFound",
@@ -54,7 +57,8 @@ class UnitState:
     """A unit as systemd sees it. ``since``: when it last became active, in seconds of the epoch, 0 if never.
 
     ``nofile``: its soft limit of open files, whoever has set it, None for no limit or no service. ``drop_ins``: the
-    files that change it.
+    files that change it. ``outcome``, ``ended``: how it fared («exit-code», say) and how its main process ended
+    («status 1», «signal KILL»); the latter is forgotten when it is started anew.
     """
 
     activity: Activity
@@ -69,6 +73,7 @@ class UnitState:
     outcome: str
     nofile: int | None
     drop_ins: tuple[str, ...]
+    ended: str = ""
 
 
 class Systemd(Protocol):
@@ -126,6 +131,7 @@ class SystemdBus:
             outcome=service.get("Result", ""),
             nofile=_finite(service.get("LimitNOFILESoft", _NO_LIMIT)),
             drop_ins=tuple(path.decode() for path in unit["DropInPaths"]),
+            ended=_end(service.get("ExecMainCode", 0), service.get("ExecMainStatus", 0)),
         )
 
     def start(self, name: str) -> None:
@@ -241,6 +247,13 @@ def notify(*lines: str) -> None:
     from pystemd.daemon import notify as sd_notify  # noqa: PLC0415 - see the module's first line
 
     sd_notify(False, *lines)  # noqa: FBT003 - pystemd's own signature: keep the environment
+
+
+def _end(code: int, status: int) -> str:
+    """Say how a process ended, by waitid(2)'s code and status; nothing while it has not."""
+    if code == os.CLD_EXITED:
+        return ending.by_status(status)
+    return ending.by_signal(status) if code in {os.CLD_KILLED, os.CLD_DUMPED} else ""
 
 
 def _finite(limit: int) -> int | None:

@@ -42,6 +42,16 @@ def is_ssh(port: int, *, timeout: float) -> bool:
     return (banner(port, timeout=timeout) or "").startswith("SSH-2.0-")
 
 
+def hangs_up(port: int, *, timeout: float) -> bool:
+    """Whether whoever listens on ``port`` ends a connection within ``timeout`` seconds, and says nothing before."""
+    with contextlib.suppress(OSError), socket.create_connection((_ADDRESS, port), timeout) as connection:
+        try:
+            return connection.recv(1) == b""
+        except ConnectionResetError:
+            return True
+    return False
+
+
 def resolves(name: str, timeout: float) -> bool:
     """Whether this machine finds the address of ``name`` within ``timeout`` seconds."""
     # Another process, for a lookup in this one cannot be given up.

@@ -1,5 +1,6 @@
-"""``config show``: every setting, its value and where that was said."""
+"""``config``: every setting with its value and where that was said, or the unit that follows from them."""
 
+import dataclasses
 from argparse import Namespace
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Value
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.steps import units
 
 
 class SettingView(msgspec.Struct, frozen=True):
@@ -19,13 +21,24 @@ class SettingView(msgspec.Struct, frozen=True):
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
-    """Print the settings that file, environment and flags give now."""
+    """Print the settings that file, environment and flags give now, or their unit."""
+    if arguments.action == "unit":
+        say(unit(context.called).rstrip("\n"))
+        return ExitCode.OK
     shown = view(context.called)
     if arguments.json:
         say_json(shown)
     else:
         say(text(shown))
     return ExitCode.OK
+
+
+def unit(chosen: Config) -> str:
+    """Give the unit for a system that brings it itself, and has the settings file of ``chosen`` in the usual place.
+
+    Where a package is built, that file lies elsewhere.
+    """
+    return units.text(dataclasses.replace(chosen, file=config.DEFAULT_FILE))
 
 
 def view(chosen: Config) -> Mapping[str, SettingView]:

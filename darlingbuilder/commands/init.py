@@ -10,7 +10,7 @@ from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import LOCK, UNIT
-from darlingbuilder.steps import limits, preflight
+from darlingbuilder.steps import limits, preflight, store
 from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
@@ -60,7 +60,8 @@ def _show(plan: Plan) -> ExitCode:
 
 def _warn(context: Context) -> None:
     state = context.world.systemd.unit(UNIT)
-    for note in limits.notes(context.called.settings, context.world.host, state):
+    settings = context.called.settings
+    for note in (*limits.notes(settings, context.world.host, state), *store.notes(settings)):
         log.warning(note.what, what=note.detail, do=note.hint)
 
 
@@ -84,6 +85,11 @@ def _farewell(context: Context, changed: Sequence[str]) -> str:
     if not changed:
         return "The builder is as it should be; nothing was changed."
     port = context.called.settings.port
+    if not context.called.settings.guest_nix:
+        return (
+            f"The builder runs on 127.0.0.1:{port}, for programs alone: the guest builds nothing. Next:\n"
+            "  darlingbuilder shell /nix/store/…/bin/PROGRAM"
+        )
     return (
         f"The builder runs on 127.0.0.1:{port}. Next:\n"
         "  darlingbuilder test\n"

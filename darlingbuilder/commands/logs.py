@@ -1,14 +1,40 @@
-"""``logs``: what the journal has of the service."""
+"""``logs``: what the journal has of the service, of the guest's sshd and of the host's Nix, or a build's own log."""
 
 from argparse import Namespace
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters import journal, nixtool, process
+from darlingbuilder.adapters.accounts import required
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import UNIT
+from darlingbuilder.steps.registration import NIX_DAEMON
 
 
-def run(_context: Context, arguments: Namespace) -> ExitCode:
-    """Become journalctl."""
-    way = "--follow" if arguments.follow else "--no-pager"
-    process.become("journalctl", "--unit", UNIT, "--no-hostname", way, start=process.Start())
+def run(context: Context, arguments: Namespace) -> ExitCode:
+    """Become journalctl, or for a build's log, which Nix keeps in a file of its own, nix-store."""
+    if arguments.build is not None:
+        if arguments.follow or arguments.json or arguments.since:
+            raise UsageError("--build is the whole log of one build", hint="leave -f, --json and --since out")
+        process.become(nixtool.tool("nix-store"), "--read-log", arguments.build, start=process.Start())
+    journal.show(
+        _matches(context, arguments.whose),
+        follow=arguments.follow,
+        since=arguments.since,
+        lines=arguments.lines,
+        priority=arguments.priority,
+        json=arguments.json,
+    )
+
+
+def _matches(context: Context, whose: str) -> tuple[str, ...]:
+    """Give journalctl's arguments. Of the unit, root's lines are ours and systemd's, the guest's user's sshd's."""
+    match whose:
+        case "nix":
+            return ("--unit", NIX_DAEMON)
+        case "own":
+            return ("--unit", UNIT, "_UID=0")
+        case "sshd":
+            account = required(context.world.accounts, context.settings.user)
+            return ("--unit", UNIT, f"_UID={account.owner.uid}")
+        case _:
+            return ("--unit", UNIT)

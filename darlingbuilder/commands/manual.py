@@ -8,11 +8,13 @@ from pathlib import Path
 
 from darlingbuilder import __version__
 from darlingbuilder.commands.context import Context, say
-from darlingbuilder.core import config, paths, render
+from darlingbuilder.core import config, paths, render, shim
 from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.overview import metrics
+from darlingbuilder.steps.overview.metrics import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ def page(parser: ArgumentParser) -> str:
         common=[_argument(action) for action in common],
         verbs=[_verb(name, sub, common) for name, sub in verbs.items()],
         settings=[_setting(setting) for setting in config.table().values()],
+        metrics=[Entry(_metric(metric), roff(metric.help)) for metric in metrics.METRICS],
         exit_codes=[Entry(str(int(code)), roff(code.meaning)) for code in ExitCode],
+        corrections=[Entry(roff(name), roff(text)) for name, text in shim.CORRECTIONS.items()],
         files=[Entry(roff(str(path)), roff(text)) for path, text in _files(Settings())],
         default_file=roff(str(config.DEFAULT_FILE)),
         unit=roff(paths.UNIT),
@@ -90,17 +94,26 @@ def _common(verbs: Sequence[ArgumentParser]) -> list[argparse.Action]:
 
 
 def _verb(name: str, parser: ArgumentParser, common: Iterable[argparse.Action]) -> VerbEntry:
-    elsewhere = {_name(action) for action in common} | _setting_flags()
-    own = [action for action in _own(parser) if _name(action) not in elsewhere]
+    elsewhere = {_name(action) for action in common}
+    own = [action for action in _own(parser) if _name(action) not in elsewhere and not _is_setting(action)]
     flags = {_name(action) for action in _own(parser)}
     return VerbEntry(
         name=roff(name),
         synopsis=" ".join(_optional(action) for action in own),
         text=roff(_sentence(parser.description or "")),
-        # A choice is all said by the synopsis.
-        arguments=[_argument(action) for action in own if not action.choices],
+        # A choice that has to be made is all said by the synopsis.
+        arguments=[_argument(action) for action in own if not action.choices or _may_be_left_out(action)],
         takes_settings=flags >= _setting_flags(),
     )
+
+
+def _metric(metric: Metric) -> str:
+    labels = f" ({', '.join(metric.labels)})" if metric.labels else ""
+    return f"\\fB{roff(metric.full_name)}\\fR{roff(labels)}"
+
+
+def _may_be_left_out(action: argparse.Action) -> bool:
+    return bool(action.option_strings) or action.nargs == "?"
 
 
 def _argument(action: argparse.Action) -> Entry:
@@ -109,14 +122,18 @@ def _argument(action: argparse.Action) -> Entry:
 
 
 def _term(action: argparse.Action) -> str:
-    value = f" \\fI{roff(_value(action))}\\fR" if action.nargs != 0 and action.option_strings else ""
+    named = f"\\fI{roff(_value(action))}\\fR"
+    named = f"[{named}]" if action.nargs == argparse.OPTIONAL else named
+    value = f" {named}" if action.nargs != 0 and action.option_strings else ""
     names = ", ".join(f"\\fB{roff(option)}\\fR{value}" for option in action.option_strings)
     return names or f"\\fI{roff(_value(action))}\\fR"
 
 
 def _optional(action: argparse.Action) -> str:
     if action.choices:
-        return "|".join(f"\\fB{roff(str(choice))}\\fR" for choice in action.choices)
+        words = "|".join(f"\\fB{roff(str(choice))}\\fR" for choice in action.choices)
+        names = "".join(f"\\fB{roff(option)}\\fR " for option in action.option_strings)
+        return f"[{names}{words}]" if names or action.nargs == "?" else words
     dots = "..." if action.nargs in {argparse.REMAINDER, argparse.ONE_OR_MORE} else ""
     shown = f"{_term(action)}{dots}"
     return shown if action.required else f"[{shown}]"
@@ -132,6 +149,11 @@ def _name(action: argparse.Action) -> str:
 
 def _setting_flags() -> set[str]:
     return {setting.flag for setting in config.table().values()}
+
+
+def _is_setting(action: argparse.Action) -> bool:
+    # Not by its name: «keys --user» is no setting.
+    return action.dest in {setting.variable for setting in config.table().values()}
 
 
 def _setting(setting: Setting) -> Entry:
@@ -153,14 +175,22 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (config.DEFAULT_FILE, "the settings, in TOML"),
         (ours.marker, "the marker: that the builder is ours, and the settings that it was made with"),
         (ours.prefix, "the Darling prefix"),
-        (ours.nix, "the guest's /nix"),
+        (ours.nix, "the guest's /nix; with store = \"overlay\" its store is the layer over the host's"),
         (ours.image, "the file system that limits it, if store_size is set"),
         (ours.snapshots, "the snapshots of prefix and store"),
         (ours.pristine, "the Nix that an ephemeral builder begins every start with"),
+        (paths.HOST_ROOTS, "what the guest's own store paths need of the host's, kept there"),
         (ours.boot_log, "what the container's boot prints"),
+        (ours.last_test, "how the last test ended, for status and metrics"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),
         (ours.host_key, "the private host key of the guest's sshd"),
+        (paths.next_of(ours.key), "while keys are replaced: the next one, here and beside the host key"),
         (paths.SSH_ALIAS, "the ssh alias of the builder"),
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
+        (ours.machines, "the same line where register is false, for whoever registers the builder"),
         (paths.UNIT_FILE, "the unit"),
+        (
+            paths.METRICS_TIMER_FILE,
+            "the timer for metrics_textfile, with its service beside it",
+        ),
     ]

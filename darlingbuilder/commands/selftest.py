@@ -9,11 +9,12 @@ import msgspec
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.commands.context import Context, say, say_json
-from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.errors import ConfigError, ExitCode
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import probes
+from darlingbuilder.steps import probes, store
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Outcome, climb
+from darlingbuilder.steps.overview import tested
 
 
 class SelftestView(msgspec.Struct, frozen=True):
@@ -28,10 +29,13 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print how each layer ended; the exit code says whether all of them passed."""
     outcomes = []
     settings = context.require_builder()
+    if not settings.guest_nix:
+        raise ConfigError(f"there is nothing to test: {store.BUILDS_OFF}", hint=store.BUILDS_ON)
     for outcome in tried(settings, context.world, build=not arguments.no_build, seconds=arguments.timeout):
         outcomes.append(outcome)
         if not arguments.json:
             _print(outcome)
+    tested.record(settings, context.world.host, outcomes, build=not arguments.no_build)
     passed = all(outcome.state == "passed" for outcome in outcomes)
     if arguments.json:
         say_json(SelftestView(passed, sum(outcome.seconds for outcome in outcomes), outcomes))

@@ -6,13 +6,14 @@ from argparse import Namespace
 
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import lock, log
+from darlingbuilder.core import lock, log, serving
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps.converge import told
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.renewal import Renewal
 from darlingbuilder.steps.running import Builder
+from darlingbuilder.steps.sharing.sharing import Sharing
 
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
@@ -24,14 +25,15 @@ _PATIENCE = 120.0
 def run(context: Context, _arguments: Namespace) -> ExitCode:
     """Boot, serve, and on SIGTERM or Ctrl-C drain and shut down. Ends with an error when the builder dies."""
     settings = context.require_builder()
-    builder = Builder(settings, context.world, notify)
+    sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
+    builder = Builder(settings, context.world, notify, sharing)
     try:
         if settings.ephemeral:
             _begin_anew(context)
         sshd, corrections = builder.boot()
-        told = ", ".join(sorted(corrections)) or "none"
-        notify("READY=1", f"STATUS=serving on 127.0.0.1:{settings.port}, corrections in force: {told}")
-        log.info("serving", port=settings.port, container=context.world.darling.server(), corrections=told)
+        way = sharing.way.value if sharing else None
+        notify("READY=1", f"STATUS={serving.told(settings.port, corrections, shared_by=way)}")
+        log.info("serving", port=settings.port, container=context.world.darling.server(), shared_by=way)
         builder.watch(sshd, seconds=_interval())
     except KeyboardInterrupt:
         _heed_no_further_signal()

@@ -1,89 +1,46 @@
 """``status``: what there is, and how it differs from what should be."""
 
+import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from darlingbuilder.adapters.systemd import UnitState
+from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
-from darlingbuilder.core import size
-from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.core.note import Note
-from darlingbuilder.core.paths import UNIT
-from darlingbuilder.steps import limits
-from darlingbuilder.steps.converge import Found, survey
-from darlingbuilder.steps.ownership import pending
-from darlingbuilder.steps.plan import build
-from darlingbuilder.steps.usage import usage
+from darlingbuilder.core import marker, serving, size
+from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.paths import Paths
+from darlingbuilder.steps.converge import Found
+from darlingbuilder.steps.look import look
+from darlingbuilder.steps.overview import overview
+from darlingbuilder.steps.overview.builds import Build
+from darlingbuilder.steps.overview.overview import Overview
+from darlingbuilder.steps.usage import Usage
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
-class DriftView(msgspec.Struct, frozen=True):
-    """One difference, as ``--json`` gives it."""
-
-    what: str
-    detail: str
-
-
-class NoteView(msgspec.Struct, frozen=True):
-    """One remark, which is no difference."""
-
-    what: str
-    detail: str
-    hint: str
-
-
-class StepView(msgspec.Struct, frozen=True):
-    """One step: converged, drifted, or not to be checked because of ``error``."""
-
-    step: str
-    drift: list[DriftView]
-    error: str | None
-    hint: str | None
-
-
-class StoreView(msgspec.Struct, frozen=True):
-    """Bytes of the guest's store: its own, the host's that it shares, and what is free where it lies."""
-
-    own: int
-    shared: int
-    free: int
-
-
-class StatusView(msgspec.Struct, frozen=True):
-    """What ``status --json`` prints. ``container``: host pid of its server; ``since``: epoch seconds."""
-
-    unit: str
-    state: str
-    since: float | None
-    message: str
-    restarts: int
-    container: int | None
-    store: StoreView | None
-    port: int
-    prefix: str
-    converged: bool
-    steps: list[StepView]
-    notes: list[NoteView]
+_SHORTEST_WATCH = 0.2
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the state; the exit code says whether it is as it should be."""
-    if context.marker is None:
-        found = [Found("settings", [Drift(context.called.settings.state, "holds no builder")])]
-    else:
-        found = survey(build(context.config, context.world).steps)
-        changed = pending(context.marker, context.called)
-        found = [Found("settings", changed), *found[1:]] if changed else found
+    if arguments.schema:
+        say_json(msgspec.json.schema(Overview))
+        return ExitCode.OK
+    if arguments.watch is not None:
+        return _watch(context, arguments)
+    found = _look(context)
     view = _view(context, found)
     if arguments.json:
         say_json(view)
+    elif screen.on_terminal():
+        screen.draw(*_tables(view))
     else:
-        _print(view)
-        show_found(found, diffs=False)
-        for note in view.notes:
-            say(f"  note  {note.what}: {note.detail}\n        {note.hint}")
+        _print(view, found)
     return ExitCode.OK if view.converged else ExitCode.DRIFT
 
 
@@ -100,54 +57,105 @@ def show_found(found: Sequence[Found], *, diffs: bool) -> None:
                 say("\n".join(f"        {line}" for line in drift.diff.splitlines()))
 
 
-def _notes(context: Context, state: UnitState | None) -> list[Note]:
-    """List what is worth knowing of the unit, if there is a builder and systemd has told its ``state``."""
-    return limits.notes(context.settings, context.world.host, state) if context.marker and state else []
+def _watch(context: Context, arguments: Namespace) -> ExitCode:
+    """Show the state again and again: in place on a terminal, else one after the other, JSON a line each."""
+    seconds = max(arguments.watch, _SHORTEST_WATCH)
+    path = Paths(context.called.settings).marker
+
+    def now() -> tuple[Overview, Sequence[Found]]:
+        # An «init» or «uninstall» in between is part of what there is to see.
+        current = replace(context, marker=marker.read(context.world.host, path))
+        found = _look(current)
+        return _view(current, found), found
+
+    if arguments.json:
+        screen.repeat(lambda: say(msgspec.json.encode(now()[0]).decode()), seconds=seconds)
+    elif screen.on_terminal():
+        screen.refresh(lambda: screen.above(*_tables(now()[0])), seconds=seconds)
+    else:
+        screen.repeat(lambda: _print(*now()), seconds=seconds)
+    return ExitCode.OK
 
 
-def _view(context: Context, found: Sequence[Found]) -> StatusView:
-    state = _unit(context)
-    return StatusView(
-        unit=UNIT,
-        state=f"{state.activity.value} ({state.sub})" if state else "unknown: systemd does not answer",
-        since=(state.since or None) if state else None,
-        message=state.status_text if state else "",
-        restarts=state.restarts if state else 0,
-        container=context.world.darling.server(),
-        store=_store(context),
-        port=context.settings.port,
-        prefix=str(context.settings.prefix_path),
-        converged=all(step.converged for step in found),
-        steps=[_step(step) for step in found],
-        notes=[NoteView(note.what, note.detail, note.hint) for note in _notes(context, state)],
-    )
+def _look(context: Context) -> Sequence[Found]:
+    return look(context.called, context.marker, context.world)
 
 
-def _store(context: Context) -> StoreView | None:
-    found = usage(context.settings, context.world) if context.marker else None
-    return StoreView(found.own, found.shared, found.free) if found else None
+def _view(context: Context, found: Sequence[Found]) -> Overview:
+    return overview.of(context.settings, context.world, found, made=context.marker is not None)
 
 
-def _unit(context: Context) -> UnitState | None:
-    try:
-        return context.world.systemd.unit(UNIT)
-    except BuilderError:
-        return None
+def _print(view: Overview, found: Sequence[Found]) -> None:
+    for label, value in _rows(view):
+        say(f"{label}: {value}")
+    show_found(found, diffs=False)
+    for note in view.notes:
+        say(f"  note  {note.what}: {note.detail}\n        {note.hint}")
 
 
-def _step(found: Found) -> StepView:
-    return StepView(
-        step=found.step,
-        drift=[DriftView(drift.what, drift.detail) for drift in found.drift],
-        error=str(found.error) if found.error else None,
-        hint=found.error.hint if found.error else None,
-    )
+def _tables(view: Overview) -> list["RenderableType"]:
+    return [screen.table(_rows(view)), "", screen.table(_findings(view))]
 
 
-def _print(view: StatusView) -> None:
-    say(f"{view.unit}: {view.state}{f', {view.message}' if view.message else ''}")
-    say(f"container: {f'up (pid {view.container})' if view.container else 'down'}; prefix {view.prefix}")
-    say(f"sshd: 127.0.0.1:{view.port}")
+def _rows(view: Overview) -> Iterator[tuple[str, str]]:
+    """Say what there is, a row a thing; what is not known stands in the errors at the end."""
+    yield view.unit, ", ".join(_unit(view))
+    if view.corrections is not None:
+        yield "corrections in force", ", ".join(view.corrections) or "none"
+    up = f"up (pid {view.container}{f', booted {screen.ago(view.booted)}' if view.booted else ''})"
+    yield "container", f"{up if view.container else 'down'}; prefix {view.prefix}"
+    yield "sshd", f"127.0.0.1:{view.port}, {view.banner or 'does not answer'}"
+    yield "nix", f"host {view.nix.host or 'unknown'}, guest {view.nix.guest or 'unknown'}"
     if view.store:
-        own, shared, free = (size.told(one) for one in (view.store.own, view.store.shared, view.store.free))
-        say(f"store: {own} of its own, {shared} shared with this machine; {free} free")
+        yield "store", _store(view.store)
+    yield "slots", f"{'?' if view.slots.used is None else view.slots.used} of {view.slots.max} in use"
+    for build in view.builds:
+        yield "build", _build(build)
+    for key in view.keys:
+        yield f"{key.name} key", f"{key.fingerprint or 'cannot be read'} {key.path}"
+    yield "last test", _tested(view)
+    for error in view.errors:
+        yield "unknown", f"{error.part}: {error.message} ({error.hint})"
+
+
+def _unit(view: Overview) -> Iterator[str]:
+    yield view.state
+    if view.since:
+        yield f"since {screen.ago(view.since)}"
+    if view.message:
+        yield serving.place(view.message)
+    if view.restarts:
+        yield f"{view.restarts} restart(s)"
+    if view.last_end:
+        when = f" {screen.ago(view.last_end.at)}" if view.last_end.at else ""
+        yield f"last ended with {view.last_end.how}{when}"
+
+
+def _store(store: Usage) -> str:
+    own, shared, free = map(size.told, (store.own, store.shared, store.free))
+    return f"{own} of its own, {shared} shared with this machine; {free} free"
+
+
+def _build(build: Build) -> str:
+    what = build.derivation or " ".join(build.outputs) or "a session that copies or asks"
+    return f"{what}, {screen.span(time.time() - build.since)}" if build.since else what
+
+
+def _tested(view: Overview) -> str:
+    if view.tested is None:
+        return "none"
+    how = "passed" if view.tested.passed else f"failed at {view.tested.failed}"
+    without = "" if view.tested.build else ", without a build"
+    return f"{how}, {view.tested.seconds:.1f} s{without}, {screen.ago(view.tested.at)}"
+
+
+def _findings(view: Overview) -> Iterator[tuple[str, str, str]]:
+    for step in view.steps:
+        if step.error:
+            yield "error", step.step, f"{step.error}\n{step.hint}"
+        elif not step.drift:
+            yield "ok", step.step, ""
+        for drift in step.drift:
+            yield "drift", step.step, f"{drift.what}: {drift.detail}"
+    for note in view.notes:
+        yield "note", note.what, f"{note.detail}\n{note.hint}"

@@ -14,7 +14,7 @@ import msgspec
 
 from darlingbuilder.core import settings_file
 from darlingbuilder.core.errors import ConfigError
-from darlingbuilder.core.settings import NixSettings, Settings
+from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_together
 
 DEFAULT_FILE = Path("/etc/darlingbuilder/config.toml")
@@ -128,8 +128,9 @@ def _leaves(struct: type[msgspec.Struct], prefix: str) -> list[Setting]:
     found: list[Setting] = []
     for field in msgspec.structs.fields(struct):
         annotation = annotations[field.name]
-        if _bare(annotation) is NixSettings:
-            found += _leaves(NixSettings, f"{field.name}.")
+        bare = _bare(annotation)
+        if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+            found += _leaves(bare, f"{field.name}.")
             continue
         default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
         found.append(Setting(prefix + field.name, annotation, default, _help(annotation)))

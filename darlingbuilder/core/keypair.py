@@ -6,6 +6,7 @@ no import of a cryptographic library.
 
 import base64
 import binascii
+import hashlib
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,26 @@ class PublicKey:
     def line(self) -> str:
         """The content of a .pub file; sshd and Nix want its newline."""
         return f"{self.text} {self.comment}".rstrip() + "\n"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the encoded key is what its type says; a line of a file may hold anything."""
+        try:
+            fields = _Fields(base64.b64decode(self.text.partition(" ")[2], validate=True))
+            return fields.string().decode() == self.kind
+        except ValueError:
+            return False
+
+    @property
+    def kind(self) -> str:
+        """The type of the key, as ssh names it."""
+        return self.text.partition(" ")[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """The key's SHA-256, as ssh-keygen and sshd's log show it."""
+        digest = hashlib.sha256(base64.b64decode(self.text.partition(" ")[2])).digest()
+        return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def generate(comment: str) -> bytes:

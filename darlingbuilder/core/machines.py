@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from darlingbuilder.core.paths import ALIAS
 from darlingbuilder.core.settings import Settings
@@ -27,11 +28,31 @@ SYSTEM = "x86_64-darwin"
 _UNSET = "-"
 _FIELDS = 8
 _DEFAULTS = ("", "", "", "1", "1", "", "", "")
+# Without a scheme a word is a host for ssh, but for paths and the names of Nix's own stores.
+_OWN_STORES = re.compile(r".*/|(auto|daemon|local)(\?|\Z)|\?")
+_SSH = re.compile(
+    r"(?P<scheme>ssh|ssh-ng)://((?P<user>[^@/?]+)@)?(?P<host>\[[^]/?]+\]|[^:/?@\[\]]+)(:(?P<port>[0-9]{1,5}))?(/|\?|\Z)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where ssh finds a machine; ``user`` and ``port``: empty for what ssh's own configuration says."""
+
+    scheme: str
+    user: str
+    host: str
+    port: str
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A builder, as its line describes it; ``host_key`` is the whole line of its public key, if it is pinned."""
+    """A builder, as its line describes it; ``host_key`` is the whole line of its public key, if it is pinned.
+
+    While a key is replaced that text has a second line, a known_hosts entry of its own. Nix decodes the field and
+    writes «HOST » and what it holds to a known_hosts file of its own, newlines included (libstore/ssh.cc, in 2.8.0,
+    2.26.3 and 2.34.8), so ssh takes either key.
+    """
 
     uri: str
     systems: tuple[str, ...]
@@ -46,6 +67,38 @@ class Machine:
     def host(self) -> str:
         """The host in the URI, without user, port and parameters."""
         return re.sub(r"^([^:/]*://)?([^@/]*@)?|[:/?].*$", "", self.uri)
+
+    @property
+    def store(self) -> str:
+        """The URI as Nix completes it: without a scheme it is ssh's."""
+        return self.uri if "://" in self.uri or _OWN_STORES.match(self.uri) else f"ssh://{self.uri}"
+
+    @property
+    def place(self) -> Place | None:
+        """Where ssh finds it; None for a store that Nix reaches otherwise, or a name that is an option to ssh."""
+        found = _SSH.match(self.store)
+        if not found or found["host"].startswith("-") or (found["user"] or "").startswith("-"):
+            return None
+        return Place(found["scheme"], found["user"] or "", found["host"].strip("[]"), found["port"] or "")
+
+    @property
+    def login_key(self) -> str:
+        """The private key that Nix logs in with: the line's, or else the URI's; empty for ssh's own choice."""
+        return self.key or self._parameter("ssh-key")
+
+    @property
+    def pinning(self) -> str:
+        """What Nix writes behind the host's name in a known_hosts, from the line or else the URI; empty if none."""
+        try:
+            return self.host_key or base64.b64decode(self._parameter("base64-ssh-public-host-key")).decode()
+        except ValueError:
+            return ""
+
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """Every host key that Nix takes, as «type base64»; none where it leaves that to ssh."""
+        first, *others = [line.split() for line in self.pinning.splitlines()] or [[]]
+        return tuple(" ".join(words) for words in (first[:2], *(other[1:3] for other in others)) if words)
 
     @property
     def line(self) -> str:
@@ -63,24 +116,36 @@ class Machine:
         )
         return " ".join(field or _UNSET for field in fields)
 
+    def _parameter(self, name: str) -> str:
+        return dict(parse_qsl(self.uri.partition("?")[2])).get(name, "")
 
-def ours(settings: Settings, host_key: str) -> Machine:
-    """Describe our builder, pinned to the public key line ``host_key``.
+
+def jobs(settings: Settings) -> int:
+    """Give how many builds at once our builder is offered for."""
+    return (os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs
+
+
+def ours(settings: Settings, host_key: str, *others: str) -> Machine:
+    """Describe our builder, pinned to the public key line ``host_key``, or to one of ``others``.
 
     A line for ssh:// needs no more than one for ssh-ng://: Nix itself limits it to one connection, and the guest's
     sshd gives its sessions a PATH with Nix on it, which spares the URI a ``remote-program``.
     """
-    jobs = (os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs
     return Machine(
         uri=f"{settings.protocol}://{ALIAS}",
         systems=(SYSTEM,),
         key=settings.key,
-        jobs=str(jobs),
+        jobs=str(jobs(settings)),
         speed=str(settings.speed_factor),
         supported=tuple(settings.supported_features),
         mandatory=tuple(settings.mandatory_features),
-        host_key=host_key,
+        host_key=pins(host_key, *others),
     )
+
+
+def pins(host_key: str, *others: str) -> str:
+    """Give the text that pins our builder to the public key line ``host_key``, or to one of ``others``."""
+    return "".join([host_key.rstrip("\n") + "\n" if others else host_key, *(f"{ALIAS} {line}" for line in others)])
 
 
 def parse(line: str) -> Machine:

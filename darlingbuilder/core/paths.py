@@ -6,6 +6,8 @@ from pathlib import Path
 from darlingbuilder.core.settings import Settings
 
 UNIT = "darling-builder.service"
+METRICS_SERVICE = "darling-builder-metrics.service"
+METRICS_TIMER = "darling-builder-metrics.timer"
 ALIAS = "darling-builder"
 
 # Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
@@ -16,14 +18,26 @@ AUTHORIZED_KEYS = GUEST_ETC / "authorized_keys"
 SHIM = GUEST_ETC / "compat.dylib"
 CA_BUNDLE = GUEST_ETC / "ca-bundle.crt"
 NIX_CONF = Path("/private/etc/nix/nix.conf")
+# What each start finds out for that file.
+NIX_STORE_CONF = NIX_CONF.with_name("store.conf")
 PASSWD = Path("/private/etc/passwd")
 GUEST_NIX = Path("/nix")
+# In the guest, and on the host.
+STORE = Path("/nix/store")
+# What lies in the guest's /nix without the host's store laid under it: its own Nix collects garbage by
+# «--store local?root=», where nothing but its own paths is to be seen.
+GUEST_OWN = GUEST_ETC / "own"
+GUEST_OWN_NIX = GUEST_OWN / "nix"
+# The host's files as the guest sees them.
+SYSTEM_ROOT = Path("/Volumes/SystemRoot")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.
 SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
 TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 UNIT_FILE = Path("/etc/systemd/system") / UNIT
+METRICS_SERVICE_FILE = UNIT_FILE.with_name(METRICS_SERVICE)
+METRICS_TIMER_FILE = UNIT_FILE.with_name(METRICS_TIMER)
 SSH_CONFIG = Path("/etc/ssh/ssh_config")
 # Read where SSH_CONFIG is absent, by distributions that keep /etc for the administrator (openSUSE).
 VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
@@ -31,8 +45,12 @@ SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
 NIX_MACHINES = Path("/etc/nix/machines")
 OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
+# Links to what the guest's own store paths need of the host's.
+HOST_ROOTS = Path("/nix/var/nix/gcroots/darling-builder")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 LOCK = Path("/run/darlingbuilder.lock")
+# Who replaces keys holds this one all the time, and LOCK only while files change.
+KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.
 CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
 
@@ -67,6 +85,16 @@ class Paths:
     def nix(self) -> Path:
         """The guest's /nix; the service user's."""
         return self.state / "nix"
+
+    @property
+    def store(self) -> Path:
+        """The guest's own store paths; with ``store = "overlay"`` the upper layer over the host's."""
+        return self.nix / "store"
+
+    @property
+    def overlay_work(self) -> Path:
+        """The work directory of that overlay, which has to lie on the file system of its upper layer; root's."""
+        return self.nix / ".overlay"
 
     @property
     def image(self) -> Path:
@@ -114,6 +142,16 @@ class Paths:
         return self.state / "known_hosts"
 
     @property
+    def last_test(self) -> Path:
+        """How the last ``test`` ended, and when."""
+        return self.state / "last-test.json"
+
+    @property
+    def machines(self) -> Path:
+        """The builder's line for Nix, where the system's own configuration includes it (``register = false``)."""
+        return self.state / "machines"
+
+    @property
     def boot_log(self) -> Path:
         """What the container's boot and its sshd print."""
         return self.state / "guest.log"
@@ -122,3 +160,8 @@ class Paths:
 def public_half(key: Path) -> Path:
     """Name the file of the public key that belongs to the private ``key``."""
     return key.with_name(f"{key.name}.pub")
+
+
+def next_of(key: Path) -> Path:
+    """Name the file of the private key that is about to take the place of the private ``key``."""
+    return key.with_name(f"{key.name}.next")

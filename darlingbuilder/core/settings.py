@@ -16,9 +16,13 @@ Size = Annotated[str, Meta(pattern=r"^[0-9]{1,15}[KMGT]?\Z")]
 Feature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\Z")]
 AbsolutePath = Annotated[str, Meta(pattern=rf"^{_PATH}\Z")]
 MaybePath = Annotated[str, Meta(pattern=rf"^({_PATH})?\Z")]
+MaybeTextfile = Annotated[str, Meta(pattern=rf"^({_PATH}/[^/\x00-\x1f\x7f\ud800-\udfff]*\.prom)?\Z")]
 StorePath = Annotated[str, Meta(pattern=rf"^({storepath.PATTERN})?\Z")]
 Version = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)+)?\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
+# What systemd takes for memory: a share of the machine's, a size, or no limit.
+MemoryLimit = Annotated[str, Meta(pattern=r"^((100|[1-9][0-9]?)%|[1-9][0-9]{0,14}[KMGT]?|infinity)\Z")]
+CpuQuota = Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,5}%)?\Z")]
 UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
 
 
@@ -36,6 +40,22 @@ class NixSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         StorePath,
         Meta(description="store path of the CA bundle for the guest; default: nix's, or the host's"),
     ] = ""
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the builder, with all its builds, may take of the machine; systemd.resource-control(5) has the details."""
+
+    cpu_quota: Annotated[CpuQuota, Meta(description="processor time, 200% being two processors; unset: all")] = ""
+    memory_max: Annotated[
+        MemoryLimit,
+        Meta(description="memory beyond which its processes are killed: a size, a share of the machine's, infinity"),
+    ] = "90%"
+    tasks_max: Annotated[int, Meta(ge=0, le=4194304, description="processes and threads; 0: systemd's own limit")] = 0
+    oom_score_adjust: Annotated[
+        int, Meta(ge=-1000, le=1000, description="whom the kernel kills first when memory runs out: the highest")
+    ] = 500
+    io_weight: Annotated[int, Meta(ge=1, le=10000, description="share of the disks; others have 100")] = 100
+    nice: Annotated[int, Meta(ge=-20, le=19, description="priority on the processors; 19 yields to everything")] = 0
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,8 +83,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     darling: Annotated[
         MaybePath, Meta(description="the launcher; default: found on PATH or in /run/wrappers/bin")
     ] = ""
+    store: Annotated[
+        Literal["copy", "overlay", "symlink"],
+        Meta(
+            description="the guest's store: its own alone, over the host's as an overlay, or the host's by a link "
+            "to run programs from, without builds"
+        ),
+    ] = "copy"
+    store_validity: Annotated[
+        Literal["auto", "local-overlay", "registration"],
+        Meta(
+            description="with store overlay, how the guest's Nix learns what of the host's store is valid: it asks "
+            "the host's Nix, or is told by registration; auto: the first that works"
+        ),
+    ] = "auto"
     cores: Annotated[int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")] = 0
-    min_free: Annotated[Size, Meta(description="free space below which the guest's Nix collects garbage")] = "0"
+    min_free: Annotated[Size, Meta(description="free space below which the guest's garbage is collected")] = "0"
     max_free: Annotated[Size, Meta(description="free space at which that garbage collection ends")] = "0"
     store_size: Annotated[
         Size, Meta(description="most that the guest's store may take, in a file system of its own; 0: no limit")
@@ -75,11 +109,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     register: Annotated[
         bool, Meta(description="register the builder with the host's Nix; NixOS does that itself")
     ] = True
+    install_unit: Annotated[
+        bool, Meta(description="install the systemd unit and enable it; NixOS does that itself")
+    ] = True
     compat: Annotated[
         Literal["auto", "always", "never"],
-        Meta(description="corrections of a stock Darling's defects: where they are found, all of them, none"),
+        Meta(description="corrections of a stock Darling's defects: of those that each start finds, of all, none"),
     ] = "auto"
-    compat_builds: Annotated[bool, Meta(description="carry the corrections on into builds")] = True
+    compat_builds: Annotated[
+        bool, Meta(description="carry these corrections on into builds, not only to sshd and Nix")
+    ] = True
     ephemeral: Annotated[
         bool, Meta(description="begin every start with a new prefix, and with a store that holds Nix alone")
     ] = False
@@ -91,7 +130,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Seconds, Meta(description="seconds that one boot of the container, or one answer of its Nix, may take")
     ] = 60
     grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = 600
+    metrics_textfile: Annotated[
+        MaybeTextfile,
+        Meta(description="where a timer puts metrics for node_exporter, a name that ends in .prom; default: nowhere"),
+    ] = ""
     nix: Annotated[NixSettings, Meta(description="the guest's Nix")] = NixSettings()
+    limits: Annotated[LimitSettings, Meta(description="what the builder may take")] = LimitSettings()
 
     @property
     def prefix_path(self) -> Path:
@@ -99,9 +143,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Path(self.prefix or f"{self.state}/guest/prefix")
 
     @property
+    def guest_nix(self) -> bool:
+        """Whether the guest has a Nix of its own, without which nothing is built."""
+        return self.store != "symlink"
+
+    @property
     def shares_store(self) -> bool:
-        """Whether the guest has the host's store below its own."""
-        return getattr(self, "store", "copy") == "overlay"
+        """Whether the guest has the host's store laid under its own."""
+        return self.store == "overlay"
 
 
 def bytes_of(size: str) -> int:

@@ -14,3 +14,8 @@ def is_store_path(text: str | None) -> bool:
 def below(root: Path, path: str) -> Path:
     """Name the place of the store path ``path`` in the store below ``root``."""
     return root / PurePosixPath(path).relative_to("/")
+
+
+def name_of(path: str) -> str:
+    """Give what the store path ``path`` is called in the store's directory."""
+    return PurePosixPath(path).name

@@ -38,7 +38,7 @@ _SHARED = frozenset(
 _SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
 # What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
 _RESERVED = (
-    "builder.json", "exchange.json", "guest.log", "keys", "known_hosts", "nix", "nix.filling", "nix.img",
+    "builder.json", "exchange.json", "guest.log", "keys", "known_hosts", "machines", "nix", "nix.filling", "nix.img",
     "nix.img.growing", "nix.img.new", "pristine", "snapshots", "staging",
 )  # fmt: skip
 # Nix itself takes a good part of it.

@@ -126,6 +126,28 @@ class Tree:
         ):
             os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
 
+    def replace(self, path: Path, content: bytes, *, mode: int, owner: Owner, mtime_ns: int | None = None) -> None:
+        """Like ``write``, but over a link, too, and never through it; with ``mtime_ns``, as old as that."""
+        self.make_directory(path.parent)
+        with self._parent(path) as (parent, name):
+            if self.link(path) is None:
+                self._refuse_other(path, parent, name)
+            with _written_beside(parent, name, content, mode, owner) as temporary:
+                if mtime_ns is not None:
+                    os.utime(temporary, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
+                os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+    @contextlib.contextmanager
+    def opened(self, path: Path) -> Iterator[int]:
+        """Open the file ``path`` for reading and writing; if it is absent, an empty one is made, root's alone."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        with self._parent(path) as (parent, name):
+            descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
         """Correct mode and owner of the file ``path``, its content untouched; a link is not followed."""
         with self._parent(path) as (parent, name):
@@ -209,6 +231,12 @@ class Tree:
                 f"{self.real(path)} is {what}, not a file of ours",
                 hint=f"whatever manages it (NixOS, say) must do this part; or remove the {kind.value}",
             )
+
+    @contextlib.contextmanager
+    def descriptor(self, path: Path) -> Iterator[int]:
+        """Give the directory ``path`` as an open descriptor. Raises FileNotFoundError if it is absent."""
+        with self._directory(path) as directory:
+            yield directory
 
     @contextlib.contextmanager
     def _parent(self, path: Path) -> Iterator[tuple[int, str]]:

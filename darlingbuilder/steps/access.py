@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from darlingbuilder.adapters.nixclient import DAEMON_SOCKET
 from darlingbuilder.adapters.sshclient import Client
 from darlingbuilder.adapters.world import World
@@ -14,6 +16,7 @@ from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.machines import Machine
 from darlingbuilder.core.paths import ALIAS, OUR_MACHINES, Paths, public_half
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.keyring import Keyring
 from darlingbuilder.steps.layers import UnmetError
 from darlingbuilder.steps.registration import alias_text
 
@@ -23,12 +26,14 @@ class Access:
     """Access to the builder as nix-daemon has it. ``scratch``: an empty directory that is ours.
 
     Where ``register`` is false and nobody else has registered the builder, both the alias and the machines line
-    are our own for this once; ssh and Nix are then told of them on their command lines.
+    are our own for this once; ssh and Nix are then told of them on their command lines. The same holds for another
+    ``line`` than the one that is there.
     """
 
     settings: Settings
     world: World
     scratch: Path
+    line: Machine | None = None
 
     @cached_property
     def registered(self) -> Machine | None:
@@ -39,6 +44,8 @@ class Access:
     @cached_property
     def machine(self) -> Machine:
         """The builder's machines line. Raises UnmetError if it should be registered and is not."""
+        if self.line:
+            return self.line
         if self.registered:
             return self.registered
         if self.settings.register:
@@ -46,27 +53,27 @@ class Access:
                 f"Nix finds no machine {ALIAS} for {machines.SYSTEM}: its setting builders does not lead to one",
                 hint=f"register it: darlingbuilder init, which writes {OUR_MACHINES}",
             )
-        return machines.ours(self.settings, self.own_host_key)
+        return self.own
 
     @cached_property
-    def own_host_key(self) -> str:
-        """The line of the public host key that was made for the guest. Raises KeyFileError if it is gone."""
-        path = public_half(Paths(self.settings).host_key)
-        key = self._text(path)
-        if key is None:
+    def own(self) -> Machine:
+        """The machines line as it follows from the settings and the keys. Raises KeyFileError if the key is gone."""
+        pinned = Keyring(self.settings, self.world.host).pinned_lines()
+        if not pinned:
+            path = public_half(Paths(self.settings).host_key)
             raise KeyFileError(f"{path} is absent", hint="make it anew from its private half: darlingbuilder init")
-        return key
+        return machines.ours(self.settings, *pinned)
 
     @cached_property
-    def pinned(self) -> str:
-        """The host key that Nix insists on, as «type base64»."""
-        return " ".join((self.machine.host_key or self.own_host_key).split()[:2])
+    def pinned(self) -> tuple[str, ...]:
+        """The host keys that Nix or else ssh insists on, as «type base64»: two while one is replaced."""
+        return self.machine.pinned or self.own.pinned
 
     @cached_property
     def ssh(self) -> Client:
         """Ssh with the very options that Nix gives it (libstore/ssh.cc): the line's key and its pinned host key."""
         known_hosts = self.scratch / "known_hosts"
-        known_hosts.write_text(f"{ALIAS} {self.pinned}\n")
+        known_hosts.write_text("".join(f"{ALIAS} {key}\n" for key in self.pinned))
         key = ("-i", self.machine.key) if self.machine.key else ()
         return Client(ALIAS, (*self._own_alias, *key, f"-oUserKnownHostsFile={known_hosts}"))
 
@@ -81,7 +88,7 @@ class Access:
     @property
     def builders(self) -> str | None:
         """What Nix must be told of the builder; None where it knows it."""
-        return None if self.registered else self.machine.line
+        return None if self.registered and not self.line else self.machine.line
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -95,9 +102,13 @@ class Access:
 
     @cached_property
     def _own_alias(self) -> tuple[str, ...]:
+        config = self.scratch / "ssh_config"
+        if self.line:
+            # A connection that ssh keeps was made with the keys of its time, and asks for none.
+            config.write_text(alias_text(replace(self.settings, key=self.line.key)))
+            return ("-F", str(config), "-oControlMaster=no", "-oControlPath=none")
         if self.registered or self.settings.register:
             return ()
-        config = self.scratch / "ssh_config"
         config.write_text(alias_text(self.settings))
         return ("-F", str(config))
 

@@ -1,11 +1,13 @@
 """The compat shim in the guest: the library that corrects what a stock Darling gets wrong for sshd and Nix."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import shim
 from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import GuestPathError, PrerequisiteError
 from darlingbuilder.core.paths import SHIM
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
@@ -26,27 +28,44 @@ class Compat:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        files = self.world.darling.files()
-        found = files.attributes(SHIM)
-        if self.settings.compat == "never":
-            return [Drift(str(SHIM), "is not wanted: compat is never")] if found else []
-        if found is None:
-            return [Drift(str(SHIM), "absent")]
-        if files.read(SHIM) != shim.dylib().read_bytes():
-            return [Drift(str(SHIM), "is another one than this darlingbuilder's")]
-        wrong = found.mode != _MODE or found.owner != ROOT
-        return [Drift(str(SHIM), "is not root's, readable by all and writable by nobody else")] if wrong else []
+        try:
+            detail = self._difference()
+        except (GuestPathError, PrerequisiteError) as error:
+            detail = str(error)
+        return [Drift(str(SHIM), detail)] if detail else []
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError if the shim was not built into this package."""
         files = self.world.darling.files()
-        if not self.check():
+        if not self._difference():
             return
-        if self.settings.compat == "never":
-            files.remove(SHIM)
-        else:
+        if self._is_wanted:
             files.write(SHIM, shim.dylib().read_bytes(), mode=_MODE, owner=ROOT)
+        else:
+            files.remove(SHIM)
 
     def revert(self) -> None:
         """See Step."""
-        self.world.darling.files().remove(SHIM)
+        # Where a link has been put in the directory's place, nothing of ours is left; the prefix goes as a whole.
+        with contextlib.suppress(GuestPathError):
+            files = self.world.darling.files()
+            files.remove(SHIM)
+            files.remove_if_empty(SHIM.parent)
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self.settings.compat != "never"
+
+    def _difference(self) -> str:
+        """Say how the shim in the guest differs from what should be there; nothing if it does not."""
+        files = self.world.darling.files()
+        found = files.attributes(SHIM)
+        if not self._is_wanted:
+            return "is not wanted: compat is never" if found else ""
+        if found is None:
+            return "absent"
+        if files.read(SHIM) != shim.dylib().read_bytes():
+            return "is another one than this darlingbuilder's"
+        if (found.mode, found.owner) != (_MODE, ROOT):
+            return "is not root's, readable by all and writable by nobody else"
+        return ""

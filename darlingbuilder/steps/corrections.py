@@ -4,14 +4,18 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters.process import TIMED_OUT
+from darlingbuilder.adapters.sshclient import Login
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import shim
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import ALIAS, GUEST_PROFILE, SHIM, Paths
 from darlingbuilder.core.settings import Settings
 
-_SESSION_SECONDS = 60
-# What each line of the probe's answer says is right; a word and the nonce.
-_BEGUN, _LINKED, _LIVES = "begun", "linked", "lives"
+# What the lines of the probe's answer say, each with the nonce: the session is there, a signal has ended no more than
+# its process, Nix takes no links.
+_BEGUN, _LIVES, _UNLINKED = "begun", "lives", "unlinked"
+_LOGS = "see what its sshd says: darlingbuilder logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,83 +39,92 @@ LINKS = Defect("links", "no output with a symbolic link can be registered", froz
 SIGNALS = Defect(
     "signals", "one SIGPIPE in a pipeline kills a whole build", frozenset({"signals", "spawn"}), bearable=True
 )
+DEFECTS = (IPV4, STRAY_LINES, LINKS, SIGNALS)
 # Without a probe of their own: they matter where any of the others does, and change nothing where they do not.
 _ALONGSIDE = frozenset({"accept", "poll"})
+# What carries the shim from Nix, which clears the environment, into the builds.
+_INTO_BUILDS = frozenset({"spawn"})
 
 
-def session_defect(settings: Settings) -> Defect | None:
+def allowed(settings: Settings) -> frozenset[str]:
+    """Give the corrections that ``settings`` leave to be used."""
+    if settings.compat == "never":
+        return frozenset()
+    every = frozenset(shim.CORRECTIONS)
+    return every if settings.compat_builds else every - _INTO_BUILDS
+
+
+def at_first(settings: Settings) -> frozenset[str]:
+    """Give what is in force before any defect was looked for."""
+    return allowed(settings) if settings.compat == "always" else frozenset()
+
+
+def curing(defect: Defect, settings: Settings) -> frozenset[str]:
+    """Give what ``settings`` leave of what cures ``defect``."""
+    return (defect.cures | _ALONGSIDE) & allowed(settings)
+
+
+def environment(corrections: frozenset[str]) -> Mapping[str, str]:
+    """Give the variables that put ``corrections`` in force."""
+    if not corrections:
+        return {}
+    return {"DYLD_INSERT_LIBRARIES": str(SHIM), "DARLINGBUILDER_COMPAT": ",".join(sorted(corrections))}
+
+
+def session_defect(settings: Settings, world: World) -> Defect | None:
     """Log in as Nix does, and give the first defect that shows. Raises DarlingError if that cannot be tried."""
-    nonce = secrets.token_hex(8)
-    said = process.run("ssh", *_options(settings), ALIAS, "--", _script(nonce), timeout=_SESSION_SECONDS, check=False)
+    nonce, seconds = secrets.token_hex(8), settings.boot_timeout
+    said = world.ssh.session(_login(settings, world), _script(nonce), timeout=seconds)
     lines = said.stdout.splitlines()
+    # One that does not end is Nix's affair, which has a trial of its own.
     if f"{_BEGUN} {nonce}" not in lines:
-        raise DarlingError(
-            f"nobody can log in to the guest: {said.stderr.strip() or f'status {said.code}'}",
-            hint="see what its sshd says: darlingbuilder logs",
-        )
+        late = f"no answer within {seconds} s" if said.code == TIMED_OUT else f"status {said.code}"
+        raise DarlingError(f"nobody can log in to the guest: {said.stderr.strip() or late}", hint=_LOGS)
     if lines[0] != f"{_BEGUN} {nonce}":
         return STRAY_LINES
-    if f"{_LINKED} {nonce}" not in lines:
+    if f"{_UNLINKED} {nonce}" in lines:
         return LINKS
     return None if f"{_LIVES} {nonce}" in lines else SIGNALS
 
 
-def environment(corrections: frozenset[str], *, builds: bool) -> Mapping[str, str]:
-    """Give the variables that put ``corrections`` in force, in builds as well if ``builds`` says so."""
-    chosen = corrections if builds else corrections - {"spawn"}
-    if not chosen:
-        return {}
-    return {"DYLD_INSERT_LIBRARIES": str(SHIM), "DARLINGBUILDER_COMPAT": ",".join(sorted(chosen))}
-
-
-def cured(corrections: frozenset[str], defect: Defect) -> frozenset[str]:
-    """Add what cures ``defect``. Raises DarlingError if that is in force already: it does not help."""
-    if defect.cures <= corrections:
-        raise DarlingError(
-            f"this Darling is not cured of a defect: {defect.meaning}",
-            hint="please report it with the output of «darlingbuilder doctor» and the version of Darling",
+def uncured(defect: Defect, settings: Settings) -> DarlingError:
+    """Give the error that the builder cannot serve with ``defect``, for which nothing more can be done."""
+    if settings.compat == "never":
+        return DarlingError(
+            f"this Darling has a defect, and compat is never: {defect.meaning} ({defect.name})",
+            hint='set compat = "auto", which corrects it, and run: darlingbuilder init',
         )
-    return corrections | defect.cures | _ALONGSIDE
-
-
-def refuse(defect: Defect) -> None:
-    """Say that the builder cannot serve with this defect and without corrections. Raises DarlingError."""
-    raise DarlingError(
-        f"this Darling has a defect, and compat is never: {defect.meaning} ({defect.name})",
-        hint='set compat = "auto", which corrects it, and run: darlingbuilder init',
+    return DarlingError(
+        f"this Darling has a defect that its correction does not cure: {defect.meaning} ({defect.name})",
+        hint="please report it with the output of «darlingbuilder doctor», which tells the version of Darling",
     )
 
 
-def _options(settings: Settings) -> list[str]:
-    """Give ssh's options for the guest's sshd, of this machine's configuration nothing."""
+def _login(settings: Settings, world: World) -> Login:
     paths = Paths(settings)
-    options = {
-        "HostName": "127.0.0.1",
-        "Port": settings.port,
-        "User": settings.user,
-        "IdentityFile": paths.key,
-        "IdentitiesOnly": "yes",
-        "BatchMode": "yes",
-        "HostKeyAlias": ALIAS,
-        "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": paths.known_hosts,
-        "GlobalKnownHostsFile": "/dev/null",
-        "ConnectTimeout": 20,
-    }
-    return ["-F", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]
+    return Login(
+        user=settings.user,
+        port=settings.port,
+        key=world.host.real(paths.key),
+        known_hosts=world.host.real(paths.known_hosts),
+        alias=ALIAS,
+    )
 
 
 def _script(nonce: str) -> str:
-    """Give a script whose answer shows every defect of a session; one that kills it leaves its line out.
+    """Give a script whose answer shows every defect of a session.
 
-    A Nix that does not even tell its version says nothing of links; it has a process group of its own, which a fatal
-    signal ends as a whole.
+    What a fatal signal may end has a process group of its own, which it ends as a whole. Links are wrong where a Nix
+    takes a directory into its store, and does not take one with a link in it: one that takes neither, or hangs, says
+    nothing of links. It comes last, for nothing comes after it then.
     """
     directory, store = f"/private/tmp/darlingbuilder-{nonce}", f"{GUEST_PROFILE}/bin/nix-store"
-    answers = f"(set -m; {store} --version & wait $!) > /dev/null 2>&1"
+    plain, linked = f"{directory}/plain-{nonce}", f"{directory}/linked-{nonce}"
     return (
-        f"echo {_BEGUN} {nonce}; mkdir {directory} && ln -s {nonce} {directory}/link; "
-        f"if ! {answers} || added=$({store} --add {directory}); then echo {_LINKED} {nonce}; "
-        f"[[ -z $added ]] || {store} --delete $added > /dev/null 2>&1; fi; rm -r {directory}; "
-        f"yes | head -1 > /dev/null; echo {_LIVES} {nonce}"
+        f"echo {_BEGUN} {nonce}; (set -m; (yes | head -1 > /dev/null; echo {_LIVES} {nonce}) & wait $!); "
+        f"mkdir -p {plain} {linked} && ln -s {nonce} {linked}/link; add() {{ set -m; {store} --add $1 & wait $!; }}; "
+        f"if plain=$(add {plain}) && ! add {linked} > /dev/null; then echo {_UNLINKED} {nonce}; fi; "
+        # What was refused is in the store nevertheless, but known to nobody by its path.
+        f"[[ -z $plain ]] || {store} --delete /nix/store/*-{nonce} > /dev/null 2>&1; "
+        f"rm -rf {directory} /nix/store/*-{nonce}.lock"
     )

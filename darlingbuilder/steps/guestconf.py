@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from darlingbuilder.core import render
+from darlingbuilder.core.paths import NIX_STORE_CONF
 from darlingbuilder.core.settings import Settings, bytes_of
 
 # A directory or a daemon of the host is none of the guest's. A «#» would make the rest of the line a comment.
@@ -14,12 +15,15 @@ _KEY = re.compile(r"[^\s:#]+:[A-Za-z0-9+/]+=*\Z")
 
 def text(settings: Settings, host: Mapping[str, object]) -> str:
     """Give nix.conf for ``settings`` and the settings in force on the ``host``."""
-    min_free = bytes_of(settings.min_free)
+    shared = settings.store == "overlay"
+    # Nix itself would take the host's paths for garbage: «serve» looks after the free space there.
+    min_free = 0 if shared else bytes_of(settings.min_free)
     return render.template(
         "nix.conf.j2",
         max_jobs=(os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs,
         cores=settings.cores,
         min_free=min_free,
+        include=NIX_STORE_CONF.name if shared else "",
         max_free=bytes_of(settings.max_free),
         substituters=_sane(host.get("substituters"), _REMOTE),
         trusted_public_keys=_sane(host.get("trusted-public-keys"), _KEY),

@@ -11,22 +11,23 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import ALIAS, Paths, public_half
+from darlingbuilder.core.paths import ALIAS, Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, is_of_ours
 
 _DIRECTORY_MODE = 0o700
 # ssh takes a key that nobody else can read; one that is even stricter is somebody's choice.
 _PRIVATE_MODES = (0o600, 0o400)
 _PUBLIC_MODES = (0o644,)
-_COMMENT = f"{ALIAS}@"
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Both private keys with their public halves, and the known_hosts file that pins the guest's.
 
-    A private key is never replaced. ``purge``: ``revert`` removes the keys, too, if they are ours.
+    A private key is never replaced here; one that is about to be (see Rotation) has the next one beside it, and
+    known_hosts then pins both. ``purge``: ``revert`` removes the keys, too, if they are ours.
     """
 
     settings: Settings
@@ -39,37 +40,55 @@ class Keys:
         return [
             *self._check_directory(),
             *(drift for path in self._private for drift in self._check_pair(path)),
+            *(drift for path in self._private for drift in self._check_next(next_of(path))),
             *self._check_known_hosts(),
         ]
 
     def apply(self) -> None:
         """See Step. Raises KeyFileError if a private key is there that cannot be used; nothing is changed then."""
         present = {path: keypair.read(self.world.host, path) for path in self._private}
+        coming = [next_of(self._ring.path(role)) for role in Role if self._ring.coming(role)]
         self.world.host.make_directory(self._paths.host_key.parent, mode=_DIRECTORY_MODE, owner=ROOT)
         keys = {path: key or self._create(path) for path, key in present.items()}
         for path, key in keys.items():
             self._converge_public(path, key)
-            self._converge_attributes(path)
-        managed.converge([self._known_hosts(keys[self._paths.host_key])])
+            self._converge_attributes(path, _PRIVATE_MODES)
+            self._converge_attributes(public_half(path), _PUBLIC_MODES)
+        for path in coming:
+            self._converge_attributes(path, _PRIVATE_MODES)
+        managed.converge([self._known_hosts(self._ring.valid(Role.HOST))])
 
     def revert(self) -> None:
         """See Step."""
         host = self.world.host
         managed.withdraw(host, [self._paths.known_hosts])
+        for path in map(next_of, self._private):
+            # No guest knows it any longer, so it opens nothing.
+            if self._ring.is_ours(path) or host.link(path):
+                host.remove(path)
         if not self.purge:
             return
         for path in self._private:
-            ours, public = self._is_ours(path), public_half(path)
+            ours, public = self._is_to_be_purged(path), public_half(path)
             # First, for the private half alone tells whose a damaged public one is.
-            if ours or _is_of_ours(keypair.written_public(host.read(public))):
+            if ours or is_of_ours(keypair.written_public(host.read(public))):
                 host.remove(public)
             if ours:
                 host.remove(path)
         host.remove_if_empty(self._paths.host_key.parent)
 
+    def _is_to_be_purged(self, path: Path) -> bool:
+        # A link among our own files was put there by «keys import»; what it leads to is not ours.
+        linked = path == self._paths.host_key and self.world.host.link(path) is not None
+        return linked or self._ring.is_ours(path) or self._ring.is_imported(path)
+
     @property
     def _paths(self) -> Paths:
         return Paths(self.settings)
+
+    @property
+    def _ring(self) -> Keyring:
+        return Keyring(self.settings, self.world.host)
 
     @property
     def _private(self) -> tuple[Path, Path]:
@@ -98,6 +117,13 @@ class Keys:
             return [*drift, Drift(str(public), "is not the public half of the private key")]
         return drift + self._check_attributes(public, _PUBLIC_MODES)
 
+    def _check_next(self, path: Path) -> list[Drift]:
+        try:
+            keypair.read(self.world.host, path)
+        except KeyFileError as error:
+            return [Drift(str(path), str(error).removeprefix(f"{path}: "))]
+        return self._check_attributes(path, _PRIVATE_MODES)
+
     def _check_attributes(self, path: Path, modes: tuple[int, ...]) -> list[Drift]:
         found = self.world.host.attributes(path)
         # What a link leads to is kept by whoever made the link (NixOS with its secrets, say).
@@ -111,15 +137,13 @@ class Keys:
 
     def _check_known_hosts(self) -> list[Drift]:
         try:
-            key = keypair.read(self.world.host, self._paths.host_key)
+            keys = self._ring.valid(Role.HOST)
         except KeyFileError:
-            key = None
-        if key is None:
             return [Drift(str(self._paths.known_hosts), "cannot be made yet: there is no host key")]
-        return managed.check([self._known_hosts(key)])
+        return managed.check([self._known_hosts(keys)])
 
     def _create(self, path: Path) -> PublicKey:
-        private = keypair.generate(f"{_COMMENT}{os.uname().nodename}")
+        private = keypair.generate(f"{OUR_COMMENT}{os.uname().nodename}")
         try:
             self.world.host.create(path, private, mode=_PRIVATE_MODES[0], owner=ROOT)
         except FileExistsError:
@@ -135,26 +159,13 @@ class Keys:
             line = _line_with_kept_comment(key, content)
             self.world.host.write(public, line.encode(), mode=_PUBLIC_MODES[0], owner=ROOT)
 
-    def _converge_attributes(self, path: Path) -> None:
-        for half, modes in ((path, _PRIVATE_MODES), (public_half(path), _PUBLIC_MODES)):
-            if self._check_attributes(half, modes):
-                self.world.host.set_attributes(half, mode=modes[0], owner=ROOT)
+    def _converge_attributes(self, path: Path, modes: tuple[int, ...]) -> None:
+        if self._check_attributes(path, modes):
+            self.world.host.set_attributes(path, mode=modes[0], owner=ROOT)
 
-    def _known_hosts(self, key: PublicKey) -> ManagedFile:
-        return ManagedFile(self.world.host, self._paths.known_hosts, f"{ALIAS} {key.text}\n")
-
-    def _is_ours(self, path: Path) -> bool:
-        """Whether ``path`` is a key with our comment, not a link or another's key that we were told to use."""
-        found = self.world.host.attributes(path)
-        try:
-            key = keypair.read(self.world.host, path)
-        except KeyFileError:
-            return False
-        return found is not None and found.kind is Kind.FILE and _is_of_ours(key)
-
-
-def _is_of_ours(key: PublicKey | None) -> bool:
-    return key is not None and key.comment.startswith(_COMMENT)
+    def _known_hosts(self, keys: list[PublicKey]) -> ManagedFile:
+        text = "".join(f"{ALIAS} {key.text}\n" for key in keys)
+        return ManagedFile(self.world.host, self._paths.known_hosts, text)
 
 
 def _is_line_of(key: PublicKey, content: bytes | None) -> bool:

@@ -2,13 +2,14 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters import process, procfs, tcp
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import log, shim, wait
+from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import SSHD_CONFIG
 from darlingbuilder.core.settings import Settings
@@ -18,9 +19,10 @@ from darlingbuilder.steps.sshd import session_environment
 
 _SSHD = Path("/usr/sbin/sshd")
 _BANNER_SECONDS = 5.0
-# For how long a listening sshd is asked for its banner before its connections count as dying.
-_SECONDS_TO_GREET = 3.0
+# After so many connections in a row that ended without a word they count as dying.
+_HANG_UPS = 3
 _SECONDS_TO_END = 10.0
+_LOGS = "see what it says: darlingbuilder logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,24 @@ class Listening:
 
     def start(self) -> tuple[Running, frozenset[str]]:
         """Start sshd. Gives it with the corrections that are in force. Raises DarlingError."""
-        chosen = frozenset(shim.CORRECTIONS) if self.settings.compat == "always" else frozenset()
+        chosen = corrections.at_first(self.settings)
+        found: list[Defect] = []
         while True:
             sshd = self._launched(chosen)
             defect = self._defect(sshd)
-            if defect is None:
-                return sshd, chosen
-            if defect.bearable and (self.settings.compat == "never" or defect.cures <= chosen):
-                log.warning("a defect of this Darling remains", defect=defect.name, meaning=defect.meaning)
-                return sshd, chosen
+            if defect is None or corrections.curing(defect, self.settings) <= chosen:
+                break
+            found.append(defect)
             self._end(sshd)
-            if self.settings.compat == "never":
-                corrections.refuse(defect)
-            chosen = corrections.cured(chosen, defect)
+            chosen |= corrections.curing(defect, self.settings)
+        if defect and not defect.bearable:
+            raise corrections.uncured(defect, self.settings)
+        self._report(chosen, found, left=defect)
+        return sshd, chosen
 
     def greets(self) -> bool:
         """Whether our sshd, and no other, greets with an SSH banner."""
-        return tcp.is_ssh(self.settings.port, timeout=_BANNER_SECONDS)
+        return tcp.is_ssh(self.settings.port, timeout=self._patience)
 
     def process(self) -> procfs.Process | None:
         """Find the listening sshd among the container's processes; None if it takes no connections."""
@@ -62,18 +65,47 @@ class Listening:
         if not wait.until(lambda: sshd.poll() is not None or self.process() is not None, seconds=seconds):
             raise DarlingError(
                 f"sshd does not listen on 127.0.0.1:{self.settings.port} within {seconds} s",
-                hint="see what it says: darlingbuilder logs",
+                hint=_LOGS,
             )
-        if sshd.poll() is not None:
-            raise DarlingError("sshd ended as soon as it was started", hint="see what it says: darlingbuilder logs")
+        self._require(sshd)
         return sshd
 
     def _defect(self, sshd: Running) -> Defect | None:
-        wait.until(lambda: sshd.poll() is not None or self.greets(), seconds=_SECONDS_TO_GREET)
-        return corrections.session_defect(self.settings) if self.greets() else IPV4
+        """Give what shows of this Darling's defects at a connection, or in a session."""
+        heard = wait.until(
+            lambda: sshd.poll() is not None or self.greets() or self._hangs_up(), seconds=self.settings.boot_timeout
+        )
+        self._require(sshd)
+        if not heard:
+            raise DarlingError(
+                f"sshd does not greet on 127.0.0.1:{self.settings.port} within {self.settings.boot_timeout} s",
+                hint=_LOGS,
+            )
+        return corrections.session_defect(self.settings, self.world) if self.greets() else IPV4
+
+    def _hangs_up(self) -> bool:
+        """Whether connections die; one alone may have met with an sshd that had no process left for it."""
+        return all(tcp.hangs_up(self.settings.port, timeout=self._patience) for _ in range(_HANG_UPS))
+
+    @property
+    def _patience(self) -> float:
+        return min(_BANNER_SECONDS, self.settings.boot_timeout)
+
+    def _require(self, sshd: Running) -> None:
+        if sshd.poll() is not None:
+            raise DarlingError("sshd ended as soon as it was started", hint=_LOGS)
+
+    def _report(self, chosen: frozenset[str], found: Sequence[Defect], *, left: Defect | None) -> None:
+        if chosen:
+            named = ", ".join(defect.name for defect in found)
+            why = f"it has defects: {named}" if found else f"compat is {self.settings.compat}"
+            log.info("the compat shim corrects this Darling", why=why, corrections=", ".join(sorted(chosen)))
+        if left:
+            remedy = corrections.uncured(left, self.settings).hint
+            log.warning("a defect of this Darling remains", defect=left.name, meaning=left.meaning, do=remedy)
 
     def _command(self, chosen: frozenset[str]) -> list[str]:
-        variables = corrections.environment(chosen, builds=self.settings.compat_builds)
+        variables = corrections.environment(chosen)
         preload = [f"{name}={value}" for name, value in variables.items()]
         # Of several SetEnv the first counts, and the command line comes before the configuration.
         session = " ".join(f"{name}={value}" for name, value in {**session_environment(), **variables}.items())
@@ -91,6 +123,4 @@ class Listening:
         if found := self.process():
             process.kill(found.pid, signal.SIGTERM)
         if not wait.until(lambda: sshd.poll() is not None and self.process() is None, seconds=_SECONDS_TO_END):
-            raise DarlingError(
-                f"sshd does not end within {_SECONDS_TO_END:g} s", hint="see what it says: darlingbuilder logs"
-            )
+            raise DarlingError(f"sshd does not end within {_SECONDS_TO_END:g} s", hint=_LOGS)

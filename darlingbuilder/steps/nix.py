@@ -11,7 +11,7 @@ from darlingbuilder.core import managed
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import CA_BUNDLE, NIX_CONF, Paths
+from darlingbuilder.core.paths import CA_BUNDLE, NIX_CONF, NIX_STORE_CONF, STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import guestconf
@@ -36,7 +36,9 @@ class Nix:
     name: ClassVar[str] = "nix"
 
     def check(self) -> list[Drift]:
-        """See Step."""
+        """See Step. What there is of a Nix stays, and is not looked at, where the guest has none of its own."""
+        if not self.settings.guest_nix:
+            return []
         return [
             *self._volume.check(),
             *self._check_store(),
@@ -47,6 +49,8 @@ class Nix:
 
     def apply(self) -> None:
         """See Step. The Nix before stays, as the profile's previous generation."""
+        if not self.settings.guest_nix:
+            return
         account = accounts.required(self.world.accounts, self.settings.user)
         # It may have to stop the container, through which the guest's files are reached.
         self._volume.apply()
@@ -65,12 +69,13 @@ class Nix:
 
     def revert(self) -> None:
         """See Step."""
+        self._refuse_the_hosts()
         self._source.sweep()
         self._pristine.remove()
         self._volume.revert()
         self._empty(Paths(self.settings).nix)
         self.world.host.remove_if_empty(Paths(self.settings).nix)
-        managed.withdraw(self.world.darling.files(), (NIX_CONF, CA_BUNDLE))
+        managed.withdraw(self.world.darling.files(), (NIX_CONF, NIX_STORE_CONF, CA_BUNDLE))
 
     @property
     def _source(self) -> Source:
@@ -136,6 +141,7 @@ class Nix:
 
     def _own(self, account: Account) -> None:
         """See that <state>/nix is a directory of the service user's."""
+        self._refuse_the_hosts()
         path = Paths(self.settings).nix
         found = self.world.host.attributes(path)
         if found and found.kind is not Kind.DIRECTORY:
@@ -147,6 +153,16 @@ class Nix:
             # A store of somebody else: Nix could change nothing in it. What it held is built or fetched again.
             self._empty(path)
         self.world.host.make_directory(path, mode=0o755, owner=account.owner)
+
+    def _refuse_the_hosts(self) -> None:
+        """Refuse to empty or give away what is the host's own store by another name: a bind mount, say."""
+        ours, theirs = (self.world.host.real(path) for path in (Paths(self.settings).nix, STORE.parent))
+        for name in (".", STORE.name):
+            if (ours / name).exists() and (theirs / name).exists() and (ours / name).samefile(theirs / name):
+                raise ForeignFileError(
+                    f"{ours / name} is the host's own {theirs / name}",
+                    hint="unmount it there; «store» shares the host's store by an overlay",
+                )
 
     def _empty(self, path: Path) -> None:
         # Not the directory itself: it may be where another disk is mounted.

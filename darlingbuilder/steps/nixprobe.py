@@ -12,6 +12,7 @@ from darlingbuilder import __version__
 from darlingbuilder.adapters.process import TIMED_OUT
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
+from darlingbuilder.core.paths import SHIM
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import trial
@@ -77,8 +78,8 @@ class NixProbe:
     """Tries a Nix in the container, which must be up, with its store mounted; once for all it depends on.
 
     That it has passed is told by a link among the guest's gc roots, whose name stands for the Nix, the launcher, the
-    sessions' environment and this version of us. Whoever removes it gets another trial; the guest's user, who can
-    forge it, gets a Nix that does not build. ``preload``: the variables that put corrections in force.
+    sessions' environment, the shim in it and this version of us. Whoever removes it gets another trial; the guest's
+    user, who can forge it, gets a Nix that does not build. ``preload``: the variables that put corrections in force.
     """
 
     settings: Settings
@@ -144,8 +145,14 @@ class NixProbe:
     def _mark(self, nix: str) -> Path:
         launcher = self.world.host.real(self.world.darling.launcher()).resolve()
         found = launcher.stat() if launcher.exists() else None
-        seen = (nix, __version__, launcher, found and (found.st_mtime_ns, found.st_size), *self._environment())
+        built = found and (found.st_mtime_ns, found.st_size)
+        seen = (nix, __version__, launcher, built, self._shim(), *self._environment())
         return ROOTS / f"{_MARK}{hashlib.sha256(repr(seen).encode()).hexdigest()[:16]}"
+
+    def _shim(self) -> str:
+        """Tell the shim that is preloaded from any other."""
+        content = self.world.darling.files().read(SHIM) if self.preload else None
+        return hashlib.sha256(content).hexdigest() if content else ""
 
     def _remember(self, nix: str) -> None:
         owner = profile_of(self.settings, self.world).owner

@@ -58,6 +58,7 @@ class Ownership:
 
     def revert(self) -> None:
         """See Step."""
+        self.world.host.remove(self._paths.last_test)
         self.world.host.remove(self._paths.marker)
         self.world.host.remove_if_empty(self._paths.state)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.prerequisites import darling, nix, place, platform, port, programs, ssh, system
+from darlingbuilder.steps.prerequisites import darling, nix, place, platform, port, programs, sharing, ssh, system
 from darlingbuilder.steps.prerequisites.finding import Check, Cost, Finding, Level, Surroundings
 
 CHECKS = (
@@ -20,6 +20,7 @@ CHECKS = (
     ),
     Check("prefix", "overlayfs does not take every file system as its upper layer", place.prefix),
     Check("state", "the guest's Nix writes its store there, and runs what it has built", place.state),
+    Check("store", "the guest's user writes in a store whose lower half is the host's", sharing.store),
     Check("reach", "the guest runs as an ordinary user, who must get to the prefix", place.reach),
     Check("disk", "Nix, its database and every build need room", place.room),
     Check("limit", "a store of a limited size is a file system in a file", programs.limit),

@@ -78,9 +78,9 @@ def _host_key(access: Access, seconds: float) -> str:
     shown = sshclient.host_key(port, timeout=seconds)
     if shown is None:
         raise UnmetError(f"the sshd on 127.0.0.1:{port} shows no ed25519 host key", hint=_WHO_LISTENS.format(port))
-    if shown != pinned:
+    if shown not in pinned:
         raise UnmetError(
-            f"the sshd on 127.0.0.1:{port} shows the host key {shown}, but {pinned} is pinned",
+            f"the sshd on 127.0.0.1:{port} shows the host key {shown}, but {' or '.join(pinned)} is pinned",
             hint=_WHO_LISTENS.format(port) + "; if it is the builder: darlingbuilder init",
         )
     return "it is the pinned one"
@@ -95,7 +95,7 @@ def _login(access: Access, seconds: float) -> str:
     if said.stdout != f"{word}\n":
         raise UnmetError(
             f"the session's output holds more than was written to it: {said.stdout[:200]!r}",
-            hint="Nix's protocol breaks on that; the guest's sshd needs its compat shim: darlingbuilder init",
+            hint='Nix\'s protocol breaks on that; a start with compat = "auto" cures it: darlingbuilder restart',
         )
     return f"as {access.settings.user}"
 

@@ -10,7 +10,7 @@ from darlingbuilder.adapters import sshclient
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import machines, managed, nixconf, render
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import KeyFileError, PrerequisiteError
+from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.insertion import Insertion
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
@@ -25,26 +25,30 @@ from darlingbuilder.core.paths import (
     TMPFILES,
     VENDOR_SSH_CONFIG,
     Paths,
-    public_half,
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
+from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 
 NIX_DAEMON = "nix-daemon.service"
-_CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10
 _PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
 _INCLUDE = f"Include {SSH_ALIAS.parent}/*.conf"
 # <URI with / as _>-<slot>, and a lock for uploads.
 _SLOT = re.compile(rf"ssh(-ng)?:__{ALIAS}(-[0-9]+|\.upload-lock)\Z")
-_OURS = (SSH_ALIAS, TMPFILES, OUR_MACHINES)
+_OURS = (SSH_ALIAS, TMPFILES)
 _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Nix finds the builder, and root's ssh finds its port, its keys and its user; off with ``register = false``."""
+    """Nix finds the builder, and root's ssh finds its port, its keys and its user.
+
+    With ``register = false`` the system's own configuration sees to that (NixOS), and is given the machines line to
+    include. A guest without a Nix is not registered either.
+    """
 
     settings: Settings
     world: World
@@ -52,28 +56,24 @@ class Registration:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        if not self.settings.register:
-            return self._leftovers()
-        drift = managed.check(self._files)
-        if self._machines is None:
-            drift.append(Drift(str(OUR_MACHINES), "cannot be written: the guest's host key is absent"))
+        if not self._wanted:
+            return [*self._leftovers(), *self._line.check()]
+        drift = [*managed.check(self._files), *self._line.check()]
         drift += self._directory_drift()
         drift += [found for insertion in self._insertions for found in insertion.check()]
         return [*drift, *self.unread_alias()] or self._not_in_effect()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
-        if not self.settings.register:
-            self.revert()
+        if not self._wanted:
+            if self._leftovers():
+                self._withdraw()
+            self._line.write()
             return
         self._require_include()
         managed.converge(self._files)
         self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
-        if self._machines is None:
-            raise KeyFileError(
-                f"{self._host_key} is absent, so the builder cannot be pinned to it",
-                hint="make the keys: darlingbuilder init",
-            )
+        self._line.write()
         if self._insert(self._insertions):
             self._renew_daemon()
         if drift := self._not_in_effect():
@@ -85,6 +85,10 @@ class Registration:
 
     def revert(self) -> None:
         """See Step."""
+        self._withdraw()
+        self._line.withdraw()
+
+    def _withdraw(self) -> None:
         daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
         managed.withdraw(self.world.host, _OURS)
         sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
@@ -112,26 +116,20 @@ class Registration:
         return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
 
     @property
-    def _host_key(self) -> Path:
-        return public_half(Paths(self.settings).host_key)
+    def _wanted(self) -> bool:
+        return self.settings.register and self.settings.guest_nix
 
     @property
     def _files(self) -> list[ManagedFile]:
         host = self.world.host
-        files = [
+        return [
             ManagedFile(host, SSH_ALIAS, alias_text(self.settings)),
             ManagedFile(host, TMPFILES, render.unit("darlingbuilder.tmpfiles.conf", directory=CONTROL_SOCKETS)),
         ]
-        machine = self._machines
-        return [*files, machine] if machine else files
 
     @property
-    def _machines(self) -> ManagedFile | None:
-        key = self.world.host.read(self._host_key)
-        if key is None:
-            return None
-        line = machines.ours(self.settings, key.decode(errors="replace")).line
-        return ManagedFile(self.world.host, OUR_MACHINES, f"{line}\n")
+    def _line(self) -> MachinesLine:
+        return MachinesLine(self.settings, self.world)
 
     @property
     def _insertions(self) -> list[Insertion]:
@@ -157,9 +155,10 @@ class Registration:
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
         ours = [path for path in _OURS if managed.is_ours(host.read(path))]
-        if host.attributes(CONTROL_SOCKETS):
+        # Alone, it is that of an alias which the system's own configuration has.
+        if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
-        drift = [Drift(str(path), "is not wanted: register is false") for path in ours]
+        drift = [Drift(str(path), unwanted(self.settings)) for path in ours]
         return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
 
     def _directory_drift(self) -> list[Drift]:
@@ -199,7 +198,7 @@ def alias_text(settings: Settings) -> str:
         user=settings.user,
         key=settings.key,
         known_hosts=Paths(settings).known_hosts,
-        connect_seconds=_CONNECT_SECONDS,
+        connect_seconds=CONNECT_SECONDS,
         control_sockets=CONTROL_SOCKETS,
     )
 

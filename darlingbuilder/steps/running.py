@@ -13,15 +13,17 @@ from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import CONTROL_SOCKETS, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import corrections
+from darlingbuilder.steps import corrections, deadlock
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
+from darlingbuilder.steps.overview.builds import SESSIONS
 from darlingbuilder.steps.profile import profile_of
+from darlingbuilder.steps.sharing.sharing import Sharing, part
+from darlingbuilder.steps.sharing.way import Ways
 from darlingbuilder.steps.store import Store
 
-# A build is one of these in the guest: «nix-daemon --stdio» for ssh-ng, «nix-store --serve» for ssh. An idle
-# ControlMaster keeps its connection, but none of them.
-_SERVING = frozenset({"nix-daemon", "nix-store"})
+# Some 100 000 paths take 10 s, more on a slow disk.
+_PATIENCE = f"EXTEND_TIMEOUT_USEC={10 * 60 * 1_000_000}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Builder:
     settings: Settings
     world: World
     tell: Callable[..., None]
+    sharing: Sharing | None = None
 
     def boot(self) -> tuple[Running, frozenset[str]]:
         """Bring up the container and its sshd. Gives the sshd with the corrections in force.
@@ -41,9 +44,11 @@ class Builder:
         profile = profile_of(self.settings, self.world)
         while True:
             sshd, chosen = self._bring_up()
+            if not self.settings.guest_nix:
+                return sshd, chosen
             self.tell("STATUS=trying the guest's Nix")
             current = profile.current()
-            preload = corrections.environment(chosen, builds=self.settings.compat_builds)
+            preload = corrections.environment(chosen)
             unfit = NixProbe(self.settings, self.world, preload).examine(current.path) if current else None
             if unfit is None:
                 break
@@ -60,9 +65,17 @@ class Builder:
         """Boot the container, from nothing, mount its store, and start its sshd."""
         self.tell("STATUS=booting the container")
         self.world.darling.shutdown()
+        if self.sharing:
+            self.sharing.sweep()
         with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
+        deadlock.prove(self.settings, self.world)
+        if self.sharing:
+            self.tell("STATUS=telling the guest's Nix what the host holds", _PATIENCE)
+            self.sharing.begin(Ways(self.settings, self.world).choose())
+        else:
+            part(self.settings, self.world)
         self._refuse_foreign_listener()
         self.tell("STATUS=starting sshd")
         return Listening(self.settings, self.world).start()
@@ -76,7 +89,7 @@ class Builder:
                 raise DarlingError("the container has ended", hint="systemd starts the builder again")
             if Listening(self.settings, self.world).greets():
                 self.tell("WATCHDOG=1")
-            _pause_while(sshd, seconds)
+            wait.until(lambda: self._ended(sshd), seconds=seconds)
 
     def drain(self) -> None:
         """Take no new connection, and give running builds their grace."""
@@ -90,17 +103,26 @@ class Builder:
         while (builds := self._builds()) and time.monotonic() < deadline:
             left = deadline - time.monotonic()
             self.tell(f"STATUS=draining {builds} connection(s) with builds, {left:.0f} s left")
-            wait.until(lambda: not self._builds(), seconds=min(5.0, left))
+            wait.until(lambda: self._ended(None), seconds=min(5.0, left))
         if builds:
             log.warning("builds cut off", connections=builds, grace=self.settings.grace)
 
     def shutdown(self) -> None:
         """Bring the container down and wait until it is gone."""
         self.tell("STATUS=shutting the container down")
+        if self.sharing:
+            self.sharing.end()
         self.world.darling.shutdown()
 
+    def _ended(self, sshd: Running | None) -> bool:
+        """Whether ``sshd``, or without one the last build, has ended; what is shared is followed meanwhile."""
+        if self.sharing:
+            self.sharing.look()
+        return sshd.poll() is not None if sshd else not self._builds()
+
     def _builds(self) -> int:
-        return sum(PurePath(found.arguments[0]).name in _SERVING for found in self.world.darling.processes())
+        # An idle ControlMaster keeps its connection, but no session of Nix.
+        return sum(PurePath(found.arguments[0]).name in SESSIONS for found in self.world.darling.processes())
 
     def _refuse_foreign_listener(self) -> None:
         if procfs.is_listening(self.settings.port):
@@ -110,8 +132,3 @@ class Builder:
                 f"port {self.settings.port} is taken by {named}",
                 hint="stop that, or choose another «port» and run «darlingbuilder init»",
             )
-
-
-def _pause_while(sshd: Running, seconds: float) -> None:
-    """Wait ``seconds``, or until ``sshd`` ends."""
-    wait.until(lambda: sshd.poll() is not None, seconds=seconds)

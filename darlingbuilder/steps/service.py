@@ -6,7 +6,7 @@ from typing import ClassVar
 from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG, UNIT, UNIT_FILE, Paths
+from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG, UNIT, UNIT_FILE
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Attributes
 from darlingbuilder.steps.profile import DEFAULT, nix_tree
@@ -39,10 +39,9 @@ class Service:
         self.world.systemd.stop(UNIT)
 
     def _older_than_files(self, state: UnitState) -> list[Drift]:
-        guest, marker = self.world.darling.files(), Paths(self.settings).marker
+        guest = self.world.darling.files()
         read_at_start: dict[str, Attributes | None] = {
             str(UNIT_FILE): self.world.host.attributes(UNIT_FILE),
-            str(marker): self.world.host.attributes(marker),
             str(SSHD_CONFIG): guest.attributes(SSHD_CONFIG),
             str(SHIM): guest.attributes(SHIM),
             str(HOST_KEY): guest.attributes(HOST_KEY),

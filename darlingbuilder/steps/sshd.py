@@ -1,4 +1,4 @@
-"""The guest's sshd: its host key, its configuration and the one key that may log in."""
+"""The guest's sshd: its host key, its configuration and the one key that may log in, or two while it is replaced."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import keypair, managed, render
+from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError
 from darlingbuilder.core.managed import ManagedFile
@@ -23,6 +23,7 @@ from darlingbuilder.core.paths import (
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind, Tree
+from darlingbuilder.steps.keyring import Keyring, Role
 
 _KEY_MODE = 0o600
 _DIRECTORY_MODE = 0o755
@@ -52,8 +53,8 @@ class Sshd:
     def apply(self) -> None:
         """See Step. Raises BuilderError if the host's sshd refuses the configuration; the old one stays then."""
         files, owner = self.world.darling.files(), accounts.required(self.world.accounts, self.settings.user).owner
-        host_key = self._private_host_key()
-        config, authorized = self._config(files), self._authorized_keys(files, self._client_key())
+        host_key = self._ring.contents(Role.HOST)[0]
+        config, authorized = self._config(files), self._authorized_keys(files)
         if managed.check([config]):
             self._validate(config.text)
         files.make_directory(GUEST_ETC, mode=_DIRECTORY_MODE, owner=ROOT)
@@ -70,16 +71,32 @@ class Sshd:
             files.remove(HOST_KEY)
             files.remove_if_empty(GUEST_ETC)
 
+    def show_next(self) -> None:
+        """Give the guest the next host key, if there is one, in place of the one in use.
+
+        Its file stays as old as it was: the running sshd is told of it, and is not older than its files.
+        """
+        files, content = self.world.darling.files(), self._ring.contents(Role.HOST)[-1]
+        found = files.attributes(HOST_KEY)
+        if found and files.read(HOST_KEY) != content:
+            owner = accounts.required(self.world.accounts, self.settings.user).owner
+            files.replace(HOST_KEY, content, mode=_KEY_MODE, owner=owner, mtime_ns=found.mtime_ns)
+
+    @property
+    def _ring(self) -> Keyring:
+        return Keyring(self.settings, self.world.host)
+
     def _check_host_key(self, files: Tree) -> list[Drift]:
         found, content = files.attributes(HOST_KEY), files.read(HOST_KEY)
         account = self.world.accounts.find(self.settings.user)
         if found is None or content is None:
             return [Drift(str(HOST_KEY), "absent")]
         try:
-            wanted = self._private_host_key()
+            wanted = self._ring.contents(Role.HOST)
         except KeyFileError as error:
             return [Drift(str(HOST_KEY), str(error))]
-        if content != wanted:
+        # While a key is replaced, both are pinned, and either may be shown.
+        if content not in wanted:
             return [Drift(str(HOST_KEY), f"is not the key of {Paths(self.settings).host_key}")]
         if account is None or (found.mode, found.owner) != (_KEY_MODE, account.owner):
             return [Drift(str(HOST_KEY), f"is not readable by {self.settings.user} alone, which sshd asks for")]
@@ -87,18 +104,10 @@ class Sshd:
 
     def _check_config(self, files: Tree) -> list[Drift]:
         try:
-            authorized = self._authorized_keys(files, self._client_key())
+            authorized = self._authorized_keys(files)
         except KeyFileError as error:
             return [*managed.check([self._config(files)]), Drift(str(AUTHORIZED_KEYS), str(error))]
         return managed.check([self._config(files), authorized])
-
-    def _private_host_key(self) -> bytes:
-        path = Paths(self.settings).host_key
-        keypair.needed(self.world.host, path)
-        return self.world.host.read(path) or b""
-
-    def _client_key(self) -> str:
-        return keypair.needed(self.world.host, Paths(self.settings).key).text
 
     def _config(self, files: Tree) -> ManagedFile:
         body = render.template(
@@ -111,8 +120,9 @@ class Sshd:
         )
         return ManagedFile(files, SSHD_CONFIG, body)
 
-    def _authorized_keys(self, files: Tree, key: str) -> ManagedFile:
-        return ManagedFile(files, AUTHORIZED_KEYS, f"restrict {key}\n")
+    def _authorized_keys(self, files: Tree) -> ManagedFile:
+        body = "".join(f"restrict {key.text}\n" for key in self._ring.valid(Role.USER))
+        return ManagedFile(files, AUTHORIZED_KEYS, body)
 
     def _validate(self, config: str) -> None:
         complaint = self.world.ssh.config_errors(config, Paths(self.settings).host_key)

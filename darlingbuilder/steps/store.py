@@ -1,19 +1,36 @@
-"""The guest's /nix: a directory beside the prefix, bound into the running container."""
+"""The guest's /nix in each of its modes: a directory beside the prefix, that over the host's store, or a link."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import GuestPathError
-from darlingbuilder.core.paths import GUEST_NIX, Paths
+from darlingbuilder.core.note import Note
+from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind
+from darlingbuilder.steps import deadlock
+from darlingbuilder.steps.mounted import Mounted
+from darlingbuilder.steps.overlay import Overlay
+from darlingbuilder.steps.sharing.roots import HostRoots
+
+_WHAT = f"the guest's {GUEST_NIX}"
+_LINK = str(SYSTEM_ROOT / STORE.parent.relative_to("/"))
+BUILDS_OFF = (
+    'store = "symlink": the guest runs programs of the host\'s store, and has no Nix of its own, so that nothing is '
+    "built or registered"
+)
+BUILDS_ON = 'for builds set «store» to "overlay" or "copy", then: darlingbuilder init'
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """<state>/nix is what the guest sees as /nix whenever the container runs."""
+    """<state>/nix is what the guest sees as /nix whenever the container runs.
+
+    With ``store = "overlay"`` the host's store lies under the guest's. With ``"symlink"`` /nix is the host's.
+    """
 
     settings: Settings
     world: World
@@ -21,43 +38,91 @@ class Store:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        files = self.world.darling.files()
-        found = files.attributes(GUEST_NIX)
-        if found is None:
-            return [Drift("the guest's /nix", "absent")]
-        if found.kind is Kind.LINK:
-            target = files.link(GUEST_NIX)
-            return [
-                Drift(
-                    "the guest's /nix",
-                    f"is a link to {target}, as the old NixOS module made it; Nix refuses it or deadlocks",
-                )
-            ]
-        if found.kind is not Kind.DIRECTORY:
-            return [Drift("the guest's /nix", "is no directory")]
-        if self.world.darling.server() and not self.world.darling.is_mounted(GUEST_NIX):
-            return [Drift("the guest's /nix", f"{Paths(self.settings).nix} is not mounted there")]
-        return []
+        overlay = Overlay(self.settings, self.world)
+        layers = overlay.check() if self.settings.store == "overlay" else overlay.leftovers()
+        return [*self._check_place(), *layers, *Mounted(self.settings, self.world).check()]
 
     def apply(self) -> None:
-        """See Step."""
-        files = self.world.darling.files()
-        found = files.attributes(GUEST_NIX)
-        if found and found.kind is not Kind.DIRECTORY:
-            if found.kind is not Kind.LINK:
-                raise GuestPathError("the guest's /nix is neither a directory nor a link", hint="move it away")
-            files.remove(GUEST_NIX)
-        account = self.world.accounts.find(self.settings.user)
-        files.make_directory(GUEST_NIX, owner=account.owner if account else None)
+        """See Step. What has to be mounted otherwise is so after the next start, which proves it, too."""
+        overlay = Overlay(self.settings, self.world)
+        if self._needs_a_start():
+            self._bring_down()
+        if self.settings.store == "symlink":
+            self._link()
+        else:
+            self._make_directory()
+        if self.settings.store == "overlay":
+            overlay.apply()
+        else:
+            overlay.withdraw()
         if self.world.darling.server():
             self.mount()
 
     def mount(self) -> None:
-        """Bind <state>/nix on the guest's /nix, once; the container must be up."""
-        if not self.world.darling.is_mounted(GUEST_NIX):
-            self.world.darling.mount(self.world.host.real(Paths(self.settings).nix), GUEST_NIX)
+        """Mount what the guest's /nix consists of, once; the container must be up."""
+        Mounted(self.settings, self.world).mount()
 
     def revert(self) -> None:
-        """See Step. The mount ends with the container, which therefore has to be down."""
+        """See Step. The mounts end with the container, which therefore has to be down."""
         if self.world.darling.server() is None:
-            self.world.darling.files().remove_if_empty(GUEST_NIX)
+            files = self.world.darling.files()
+            if files.link(GUEST_NIX) == _LINK:
+                files.remove(GUEST_NIX)
+            files.remove_if_empty(GUEST_NIX)
+            Overlay(self.settings, self.world).withdraw()
+            HostRoots(self.world).remove()
+            deadlock.sweep(self.world)
+
+    def _check_place(self) -> list[Drift]:
+        files = self.world.darling.files()
+        found = files.attributes(GUEST_NIX)
+        if found is None:
+            return [Drift(_WHAT, "absent")]
+        target = files.link(GUEST_NIX)
+        if self.settings.store == "symlink":
+            return [] if target == _LINK else [Drift(_WHAT, f"is no link to {_LINK}")]
+        if target:
+            return [
+                Drift(_WHAT, f"is a link to {target}, as the old NixOS module made it; Nix refuses it or deadlocks")
+            ]
+        return [] if found.kind is Kind.DIRECTORY else [Drift(_WHAT, "is no directory")]
+
+    def _make_directory(self) -> None:
+        files = self.world.darling.files()
+        found = files.attributes(GUEST_NIX)
+        if found and found.kind is not Kind.DIRECTORY:
+            if found.kind is not Kind.LINK:
+                raise GuestPathError(f"{_WHAT} is neither a directory nor a link", hint="move it away")
+            files.remove(GUEST_NIX)
+        account = self.world.accounts.find(self.settings.user)
+        files.make_directory(GUEST_NIX, owner=account.owner if account else None)
+
+    def _link(self) -> None:
+        files = self.world.darling.files()
+        if files.link(GUEST_NIX) == _LINK:
+            return
+        files.remove_if_empty(GUEST_NIX)
+        found = files.attributes(GUEST_NIX)
+        if found and found.kind is not Kind.LINK:
+            raise GuestPathError(f"{_WHAT} holds files of somebody else's", hint="move them away")
+        account = self.world.accounts.find(self.settings.user)
+        files.write_link(GUEST_NIX, _LINK, owner=account.owner if account else None)
+
+    def _needs_a_start(self) -> bool:
+        """Whether the container runs with the store of another mode, or without its overlay."""
+        if self.world.darling.server() is None:
+            return False
+        mounted = Mounted(self.settings, self.world)
+        lost = self.settings.store == "overlay" and any(mounted.missing())
+        return lost or bool(self._check_place()) or any(mounted.leftovers())
+
+    def _bring_down(self) -> None:
+        # Not while the unit starts: this may be its own hook, which would wait for itself.
+        if self.world.systemd.unit(UNIT).activity is Activity.ACTIVE:
+            self.world.systemd.stop(UNIT)
+        self.world.darling.shutdown()
+
+
+def notes(settings: Settings) -> list[Note]:
+    """Say that builds are off, where they are."""
+    return [] if settings.guest_nix else [Note("builds", BUILDS_OFF, hint=BUILDS_ON)]

@@ -1,4 +1,4 @@
-"""The systemd unit: its file, read by systemd, and enabled."""
+"""The systemd units: their files, read by systemd, and enabled."""
 
 import os
 import re
@@ -13,11 +13,17 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import config, managed, render
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import UNIT, UNIT_FILE
 from darlingbuilder.core.tree import Tree
+from darlingbuilder.steps import metricsunits, walls
+from darlingbuilder.steps.metricsunits import MetricsUnits
 
+_NAME = "darlingbuilder"
 _MASK = os.devnull
+_MASKED = Drift(UNIT, "is masked")
+_UNREAD = Drift(UNIT, "systemd has not read the unit file as it is now")
 _STATE_FLAG = f"{config.table()['state'].flag}="
 # What draining, shutting down and dying may take beyond the builds' own time.
 _SECONDS_TO_STOP = 30
@@ -25,7 +31,11 @@ _SECONDS_TO_STOP = 30
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """darling-builder.service is installed, enabled, and the one that systemd has read."""
+    """darling-builder.service is installed, enabled, and the one that systemd has read.
+
+    With ``install_unit = false`` the system's own configuration brings it (NixOS, whose /etc/systemd is read-only),
+    and it is only looked at.
+    """
 
     config: Config
     world: World
@@ -34,61 +44,119 @@ class Units:
     def check(self) -> list[Drift]:
         """See Step."""
         if self.world.host.link(UNIT_FILE) == _MASK:
-            return [Drift(UNIT, "is masked")]
-        if drift := managed.check([self._file]):
-            return drift
-        state = self.world.systemd.unit(UNIT)
-        if state.load == "masked":
-            return [Drift(UNIT, "is masked")]
-        if state.needs_reload or state.load == "not-found":
-            return [Drift(UNIT, "systemd has not read the unit file as it is now")]
-        return [] if state.file_state == "enabled" else [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
+            return [_MASKED]
+        if not self.config.settings.install_unit:
+            return self._check_brought()
+        return managed.check([self._file]) or self._check_read() or self._metrics.check()
 
     def apply(self) -> None:
-        """See Step."""
+        """See Step. Raises PrerequisiteError where somebody else is to bring the unit, and does not."""
+        if not self.config.settings.install_unit:
+            self._rely_on_brought()
+            return
         if self.world.host.link(UNIT_FILE) == _MASK:
             self.world.host.remove(UNIT_FILE)
         managed.converge([self._file])
         self.world.systemd.reload()
         self.world.systemd.enable(UNIT)
+        self._metrics.apply()
 
     def revert(self) -> None:
         """See Step."""
+        self._metrics.revert()
+        if self.config.settings.install_unit or self._is_left:
+            self._withdraw()
+
+    def _withdraw(self) -> None:
         self.world.systemd.disable(UNIT)
         managed.withdraw(self.world.host, [UNIT_FILE])
         self.world.systemd.reload()
         self.world.systemd.reset_failed(UNIT)
 
     @property
+    def _metrics(self) -> MetricsUnits:
+        textfile = self.config.settings.metrics_textfile
+        command = _command(*program(), "metrics", f"{metricsunits.FLAG}{textfile}", *_state_flag(self.config))
+        return MetricsUnits(self.world, Path(textfile) if textfile else None, command)
+
+    @property
     def _file(self) -> ManagedFile:
-        settings = self.config.settings
-        body = render.unit(
-            "darling-builder.service",
-            init=_command(*program(), "init", *_flags(self.config)),
-            serve=_command(*program(), "serve", *_state_flag(self.config)),
-            nofile=settings.nofile,
-            # Two boots of two attempts, two trials of two Nixes, one greeting of sshd; and filling the store before.
-            start_seconds=9 * settings.boot_timeout + 600,
-            stop_seconds=settings.grace + _SECONDS_TO_STOP,
-        )
-        return ManagedFile(self.world.host, UNIT_FILE, body)
+        return ManagedFile(self.world.host, UNIT_FILE, text(self.config))
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether a unit file of ours is there; the link of a mask is none."""
+        return self.world.host.link(UNIT_FILE) is None and managed.is_ours(self.world.host.read(UNIT_FILE))
+
+    def _check_read(self) -> list[Drift]:
+        state = self.world.systemd.unit(UNIT)
+        if state.load == "masked":
+            return [_MASKED]
+        if state.needs_reload or state.load == "not-found":
+            return [_UNREAD]
+        return [] if state.file_state == "enabled" else [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
+
+    def _check_brought(self) -> list[Drift]:
+        if self._is_left:
+            return [Drift(str(UNIT_FILE), "is not wanted: install_unit is false")]
+        state = self.world.systemd.unit(UNIT)
+        if state.load != "loaded":
+            return [Drift(UNIT, f"is {state.load}, and install_unit is false")]
+        return [_UNREAD] if state.needs_reload else []
+
+    def _rely_on_brought(self) -> None:
+        if self._is_left:
+            self._withdraw()
+        self.world.systemd.reload()
+        if drift := self._check_brought():
+            raise PrerequisiteError(
+                f"{drift[0].what} {drift[0].detail}",
+                hint="bring the unit that «darlingbuilder config unit» prints by the system's own configuration, or "
+                "leave install_unit out",
+            )
+
+
+def text(chosen: Config) -> str:
+    """Give the unit that runs a builder with the settings ``chosen``."""
+    settings = chosen.settings
+    return render.unit(
+        "darling-builder.service",
+        init=_command(*program(), "init", *_flags(chosen)),
+        serve=_command(*program(), "serve", *_state_flag(chosen)),
+        nofile=settings.nofile,
+        limits=settings.limits,
+        **walls.openings(settings, program()[0]),
+        # Two boots of two attempts, two trials of two Nixes; sshd's first greeting or session that takes longer
+        # than it may ends the start; and filling the store before.
+        start_seconds=10 * settings.boot_timeout + 600,
+        stop_seconds=settings.grace + _SECONDS_TO_STOP,
+        darling=settings.darling,
+        compat=f"{settings.compat}{'' if settings.compat_builds else ', not in builds'}",
+    )
 
 
 def program() -> list[str]:
     """Give the command that starts this darlingbuilder, by absolute paths."""
-    script = Path(sysconfig.get_path("scripts")) / "darlingbuilder"
-    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "darlingbuilder"]
+    return located(Path(sysconfig.get_path("scripts")) / _NAME, Path(sys.argv[0]))
+
+
+def located(script: Path, called: Path) -> list[str]:
+    """Give the command by what can be run of it: the ``script`` beside Python, or what was ``called``."""
+    # nixpkgs puts the script, which alone knows where our libraries are, elsewhere than Python has its own.
+    candidates = [script, called.resolve()] if called.is_absolute() and called.name == _NAME else [script]
+    found = next((path for path in candidates if os.access(path, os.X_OK)), None)
+    return [str(found)] if found else [sys.executable, "-m", _NAME]
 
 
 def installed_state(host: Tree) -> Path | None:
-    """Give the state directory of the builder whose unit is installed; None if no unit of ours is."""
+    """Give the state directory of the builder that the installed unit runs, whoever installed it; None if none."""
     content = host.read(UNIT_FILE) or b""
-    if not managed.is_ours(content):
-        return None
     found = re.search(r"^ExecStart=(.*)", content.decode(errors="replace"), re.MULTILINE)
     words = shlex.split(found[1]) if found else []
+    if "serve" not in words or not any(Path(word).name == _NAME for word in words):
+        return None
     named = [word.removeprefix(_STATE_FLAG) for word in words if word.startswith(_STATE_FLAG)]
-    return Path(named[-1] if named else str(config.table()["state"].default)) if words else None
+    return Path(named[-1] if named else str(config.table()["state"].default))
 
 
 def _command(*words: str) -> str:

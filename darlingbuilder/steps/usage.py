@@ -1,8 +1,9 @@
 """How much room the guest's store takes, how much of it is the host's, and how much is left."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from darlingbuilder.adapters import storesizes
 from darlingbuilder.adapters.nixcopy import DATABASE
@@ -18,8 +19,7 @@ _STORE = Path("/store")
 _LARGEST = 4 * 2**30
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Bytes of the guest's store.
 
     ``own``: of the valid paths that lie in it, as archives; ``shared``: of those that its Nix knows and that lie in

@@ -1,5 +1,6 @@
 """The Debian roots from which machines and guests are made."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,7 +25,7 @@ PACKAGES = (
     # darlingbuilder and what it imports, as a distribution's user would have it
     "python3", "python3-pip", "python3-venv",
     "python3-cryptography", "python3-jinja2", "python3-msgspec", "python3-plumbum", "python3-pystemd",
-    "python3-rich", "python3-structlog",
+    "python3-prometheus-client", "python3-rich", "python3-structlog",
 )  # fmt: skip
 
 # What a machine under test has no use for: it would slow the boot, want devices, or change files by itself.
@@ -85,25 +86,32 @@ def _source(suite: Suite) -> str:
 
 
 def _bootstrap(suite: Suite, directory: Path) -> None:
+    # Done now, so that a machine's disk is the same before and after Nix is first used.
+    bootstrap(directory, suite, _source(suite), PACKAGES, '--customize-hook=chroot "$1" nix-store --init')
+    _write(directory / "etc/nix/nix.conf", NIX_CONF)
+    _write(directory / "etc/tmpfiles.d/nix-daemon.conf", NIX_TMPFILES)
+
+
+def bootstrap(directory: Path, suite: str, archive: str, packages: Sequence[str], *options: str) -> None:
+    """Make a Debian tree that boots as a machine, of the essential packages and ``packages``."""
     run(
         (
             "mmdebstrap",
             "--quiet", "--mode=root", "--variant=apt",
-            f"--include={','.join(PACKAGES)}",
+            f"--include={','.join(packages)}",
             '--aptopt=Acquire::Languages "none"',
             # The tree is copied, hashed and compared for every test: manuals would only slow that down.
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",
-            # Done now, so that a machine's disk is the same before and after Nix is first used.
-            '--customize-hook=chroot "$1" nix-store --init',
-            suite, str(directory), _source(suite),
+            *options,
+            suite, str(directory), archive,
         ),
         timeout=900,
     )  # fmt: skip
     directory.chmod(0o755)
     _make_anonymous(directory)
-    _configure(directory)
+    _quieten(directory)
 
 
 def _make_anonymous(root: Path) -> None:
@@ -117,14 +125,12 @@ def _make_anonymous(root: Path) -> None:
     (root / "etc/resolv.conf").unlink(missing_ok=True)
 
 
-def _configure(root: Path) -> None:
+def _quieten(root: Path) -> None:
     units = root / "etc/systemd/system"
     for name in MASKED:
         unit = units / name
         unit.unlink(missing_ok=True)
         unit.symlink_to("/dev/null")
-    _write(root / "etc/nix/nix.conf", NIX_CONF)
-    _write(root / "etc/tmpfiles.d/nix-daemon.conf", NIX_TMPFILES)
     _write(root / "etc/systemd/journald.conf.d/machine.conf", JOURNALD_CONF)
 
 

@@ -105,7 +105,8 @@ def test_the_nix_daemon_builds_as_a_build_user(machine: Machine) -> None:
 
 
 def test_every_library_of_the_tool_can_be_imported(machine: Machine) -> None:
-    machine.run("python3", "-c", "import cryptography, jinja2, msgspec, plumbum, rich, structlog, pystemd.systemd1")
+    modules = "cryptography, jinja2, msgspec, plumbum, prometheus_client, rich, structlog, pystemd.systemd1"
+    machine.run("python3", "-c", f"import {modules}")
 
 
 def test_pystemd_reaches_the_manager(machine: Machine) -> None:

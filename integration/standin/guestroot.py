@@ -55,13 +55,15 @@ ACCOUNT_FILES = ("group", "group-", "gshadow", "gshadow-", "passwd", "passwd-", 
 
 WORLD_WRITABLE = 0o1777
 
-# What every guest process is preloaded with, and the sources of each; the last one has the defects that a mended
-# Darling does not have.
-DEFECTS = "usr/lib/libdefects.so"
+# What every guest process is preloaded with, and the sources of each; DEFECTS is what a mended Darling does not have.
+DEFECTS = {
+    "usr/lib/libdefects.so": ("defects.c",),
+    "usr/lib/libsignals.so": ("signals.c",),
+}
 LIBRARIES = {
     "usr/lib/libsystem.so": ("libsystem.c",),
     "usr/lib/libdyld.so": ("dyld.c", "macho.c"),
-    DEFECTS: ("defects.c",),
+    **DEFECTS,
 }
 PRELOAD = "private/etc/ld.so.preload"
 

@@ -17,7 +17,7 @@ def install(into: Path, guest_root: Path, *, mended: bool = False) -> Path:
     layer of an overlay. The guest root is hard-linked where that can be: it costs no space, and nobody
     writes to it, since it is a lower layer for everyone.
 
-    ``mended``: without the three defects of a stock Darling by which sshd and Nix fail in it (defects.c).
+    ``mended``: without the defects of a stock Darling that the compat shim corrects (defects.c, signals.c).
     """
     local = into / "usr/local"
     compile_program(local / "bin/darlingserver", "darlingserver.c")
@@ -39,4 +39,4 @@ def _lay_tree(source: Path, target: Path) -> None:
 def _mend(guest: Path) -> None:
     """Give a guest root the defects no longer, and let go of the file that it may share with others."""
     (guest / PRELOAD).unlink()
-    (guest / PRELOAD).write_text(preload(*(library for library in LIBRARIES if library != DEFECTS)))
+    (guest / PRELOAD).write_text(preload(*(library for library in LIBRARIES if library not in DEFECTS)))

@@ -15,13 +15,16 @@ CORRECTIONS = {
     "getsockopt": ("getsockopt",),
     "proc_pidinfo": ("proc_pidinfo",),
     "lchflags": ("lchflags",),
+    "signals": ("sigaction", "signal"),
     "spawn": ("execve", "posix_spawn"),
 }
+# Those of which the probe tells.
 DEFECTS = ("getsockopt", "proc_pidinfo", "lchflags")
 EVERY = set(DEFECTS)
 SHIM = "/private/etc/darlingbuilder/compat.dylib"
 # File types of Mach-O.
 DYLIB, BUNDLE = b"\6\0\0\0", b"\x08\0\0\0"
+PIPELINE = "/usr/bin/yes | /usr/bin/head -1; echo ${PIPESTATUS[*]}"
 LIBRARIES, LIST = "DYLD_INSERT_LIBRARIES", "DARLINGBUILDER_COMPAT"
 
 
@@ -175,8 +178,38 @@ def test_without_spawn_the_variable_is_seen_and_lost(guest: Prefix, more: tuple[
     assert defects(guest, *command, "env", "-i") == EVERY
 
 
+@pytest.mark.parametrize(
+    ("symbols", "lives"),
+    [
+        (["sigaction", "signal"], True),
+        (["sigaction"], False),
+        (["signal"], False),
+        ([symbol for name in CORRECTIONS if name != "signals" for symbol in CORRECTIONS[name]], False),
+    ],
+    ids=["signals", "sigaction", "signal", "all-the-rest"],
+)
+def test_a_broken_pipe_kills_the_script_without_its_correction(
+    guest: Prefix, symbols: list[str], *, lives: bool
+) -> None:
+    outcome = guest.shell(*with_shim(guest, dylib(symbols).read_bytes()), "bash", "-c", PIPELINE)
+    assert ("141 0\n" in outcome.text) is lives, outcome
+
+
+def test_a_script_without_an_environment_is_spared_by_the_whole_shim(guest: Prefix) -> None:
+    command = with_shim(guest, shim(*CORRECTIONS))
+    assert "141 0\n" in guest.shell(*command, "env", "-i", "bash", "-c", PIPELINE).text
+    assert "141 0\n" not in guest.shell(*command, f"{LIST}=spawn", "env", "-i", "bash", "-c", PIPELINE).text
+
+
+def test_a_handler_is_seen_as_it_was_set_with_or_without_the_shim(guest: Prefix) -> None:
+    script = "trap 'echo trapped' TERM; kill -TERM $$; trap - TERM; (kill -TERM $BASHPID); echo $?"
+    assert guest.shell(*with_shim(guest, shim(*CORRECTIONS)), "bash", "-c", script).text == "trapped\n143\n"
+    assert guest.shell("bash", "-c", script).text == "trapped\n"
+
+
 def test_a_mended_darling_has_no_defect(mended: Prefix) -> None:
     assert defects(mended) == set()
+    assert "141 0\n" in mended.shell("bash", "-c", PIPELINE).text
 
 
 def test_a_mended_darling_bears_the_shim(mended: Prefix) -> None:

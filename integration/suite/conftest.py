@@ -9,6 +9,7 @@ from integration.machine.machine import Machine
 from integration.machine.roots import Suite
 from integration.machine.tree import Tree
 from integration.suite.equipment import Equipment
+from integration.suite.nixos import NixOs
 from integration.suite.site import Site
 
 
@@ -55,3 +56,9 @@ def builder(site: Site) -> Site:
     """A machine with a running builder."""
     site.tool("init")
     return site
+
+
+@pytest.fixture(scope="module")
+def nixos(machine: Machine) -> NixOs:
+    """The NixOS module, evaluated by the machine's own Nix."""
+    return NixOs.on(machine)

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import re
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -27,11 +28,11 @@ class Equipment:
     tarball: ReleaseTarball
     newer: ReleaseTarball
     # A stand-in without the defects that the compat shim corrects.
-    mended: bool = True
+    mended: bool = False
 
     @classmethod
     def of(
-        cls, darling: Path | None, nix_tarball: Path | None, newer: Path | None = None, *, mended: bool = True
+        cls, darling: Path | None, nix_tarball: Path | None, newer: Path | None = None, *, mended: bool = False
     ) -> Self:
         """Take what is given, and make the rest."""
         return cls(
@@ -50,14 +51,14 @@ class Equipment:
         given = parser.parse_args()
         return cls.of(given.darling, given.nix_tarball)
 
-    def machine(self, host: Suite) -> Machine:
-        """Make a machine with the Debian ``host``, switched off."""
+    def machine(self, host: Suite, *, disks: Mapping[str, Path] | None = None) -> Machine:
+        """Make a machine with the Debian ``host``, switched off; ``disks``: what of it lies elsewhere."""
         root = debian_root(host)
-        layers = [wheel_layer(root)] + ([] if self.darling else [_stand_in(mended=self.mended)])
+        layers = [wheel_layer(root)] + ([] if self.darling else [stand_in(mended=self.mended)])
         binds = _installation(self.darling) if self.darling else {}
         binds[TARBALL] = self.tarball.path
         binds[OTHER_TARBALL] = self.newer.path
-        return Machine.create(root, layers=layers, read_only_binds=binds)
+        return Machine.create(root, layers=layers, binds=disks, read_only_binds=binds)
 
     def site(self, machine: Machine) -> Site:
         """Write the settings file that names what is there."""
@@ -78,7 +79,8 @@ def read_release(path: Path) -> ReleaseTarball:
     return ReleaseTarball(path, hashlib.sha256(path.read_bytes()).hexdigest(), version, paths["nix"], paths["cacert"])
 
 
-def _stand_in(*, mended: bool) -> Path:
+def stand_in(*, mended: bool) -> Path:
+    """Return a layer for machines with a stand-in, of a stock Darling or of a mended one."""
     lower = guest_root()
     key = digest(lower.name, source_text(), "mended" if mended else "stock")
     return cached("standin", key, lambda directory: _install(directory, lower, mended=mended))

@@ -26,6 +26,7 @@ CONTRACTS = {
     "nix": "RealHost",
     "nix_settings": "real",
     "ssh": "real",
+    "ssh_session": "real",
     "systemd": "real",
 }
 FILES = {"ssh": "test_ssh.py"}

@@ -107,7 +107,15 @@ def test_what_the_stand_in_reproduces_is_found(site: Site) -> None:
     assert findings["boot output"]["link"].endswith("/1510")
     assert (findings["exit status"]["level"], findings["exit status"]["figure"]) == ("ok", 42)
     assert (findings["exit after kill"]["level"], findings["exit after kill"]["figure"]) == ("warning", 0)
-    assert "cured" in findings["process group"]["hint"] or "cures" in findings["process group"]["hint"]
+    assert (findings["process group"]["level"], findings["process group"]["figure"]) == ("warning", 1)
+    assert (findings["sshd ipv4"]["level"], findings["sshd ipv4"]["figure"]) == ("warning", "dies")
+    assert (findings["sshd output"]["level"], findings["sshd output"]["figure"]) == ("warning", 2)
+    for name, correction in {
+        "process group": "signals",
+        "sshd ipv4": "getsockopt",
+        "sshd output": "proc_pidinfo",
+    }.items():
+        assert correction in findings[name]["hint"]
     assert (findings["open files"]["level"], findings["open files"]["figure"]) == ("ok", 256)
     assert findings["identity"]["figure"].startswith("11")
     assert isinstance(findings["datagrams"]["figure"], int)

@@ -1,10 +1,7 @@
 """Where the guest's Nix comes from, and what happens to one that does not answer."""
 
-from pathlib import Path
-
 import pytest
 
-from darlingbuilder import __version__
 from integration.machine.guestnix import ReleaseTarball, load_into_host_store
 from integration.suite.site import STATE, UNIT, USER, Site, told
 
@@ -115,25 +112,3 @@ def test_a_nix_that_has_passed_is_not_tried_at_every_start(site: Site) -> None:
 
 def test_a_converged_init_needs_neither_tarball_nor_network(site: Site) -> None:
     assert "nothing was changed" in site.tool("init").stdout
-
-
-def test_the_package_for_nix_is_an_expression_that_names_its_version(site: Site) -> None:
-    site.machine.run("mkdir", "-p", "/root/src/nix", "/root/src/darlingbuilder")
-    here = Path(__file__).parents[2]
-    for name in ("nix/package.nix", "darlingbuilder/__init__.py"):
-        site.file(f"/root/src/{name}").write_text((here / name).read_text())
-    # As much of nixpkgs as the expression touches before anything is built.
-    expression = """
-      let
-        lib = {
-          last = list: builtins.elemAt list (builtins.length list - 1);
-          splitString = mark: text: builtins.filter builtins.isString (builtins.split mark text);
-          removeSuffix = end: text:
-            builtins.substring 0 (builtins.stringLength text - builtins.stringLength end) text;
-        };
-        python3Packages.buildPythonApplication = attributes: attributes.version;
-      in import /root/src/nix/package.nix
-        { inherit lib python3Packages; openssh = null; installShellFiles = null; zig = null; }
-    """
-    version = site.machine.run("nix-instantiate", "--eval", "--expr", expression).stdout.strip()
-    assert version == f'"{__version__}"'

@@ -116,3 +116,17 @@ def test_a_line_that_is_none_is_an_error_and_makes_nobody(ground: Ground, line: 
     with pytest.raises(CommandError, match=r"contract\.conf"):
         ground.create(f"{line}\n")
     assert ground.accounts.find(NAME) is None
+
+
+def test_what_is_done_as_a_user_gives_an_answer_and_changes_nothing_here(ground: Ground) -> None:
+    ground.create(USER)
+    account = ground.accounts.find(NAME)
+    assert account is not None
+    here: list[str] = []
+
+    def told() -> str:
+        here.append("changed")
+        return "done"
+
+    assert ground.accounts.perform(account, told, str, seconds=10) == "done"
+    assert here == []

@@ -11,6 +11,7 @@ import pytest
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.accounts import Accounts, SystemAccounts
 from darlingbuilder.adapters.darling import Darling, Launcher
+from darlingbuilder.adapters.namespaces import Layers
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import BuilderError, DarlingError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
@@ -293,6 +294,94 @@ def test_nothing_can_be_mounted_while_the_container_is_down(ground: Ground, darl
     darling.shutdown()
     with pytest.raises(DarlingError, match="is down"):
         darling.mount(ground.prefix.parent, TARGET)
+
+
+@pytest.fixture
+def layers(ground: Ground) -> Layers:
+    """A store of root's, and an upper layer of the guest's user's with a comma and a colon in its path."""
+    beside = ground.prefix.parent.parent / "a,b:c"
+    made = Layers(ground.prefix.parent.parent / "lower", beside / "upper", beside / "work", ground.account.owner)
+    for directory in (made.lower, made.upper, made.work):
+        directory.mkdir(parents=True)
+    os.chown(made.upper, ground.account.owner.uid, ground.account.owner.gid)
+    (made.lower / "file").write_text("of the host")
+    (made.lower / "lock").touch(mode=0o600)
+    return made
+
+
+@pytest.fixture
+def merged(ground: Ground, darling: Darling, layers: Layers) -> Tree:
+    """The guest's files with the overlay on the target."""
+    darling.files().make_directory(TARGET, owner=ground.account.owner)
+    darling.mount_overlay(layers, TARGET)
+    return darling.files()
+
+
+def test_an_overlay_shows_both_layers_and_lasts_as_long_as_the_container(
+    darling: Darling, layers: Layers, merged: Tree
+) -> None:
+    (layers.upper / "own").write_text("of the guest")
+
+    assert darling.is_mounted(TARGET)
+    assert merged.names(TARGET) == ["file", "lock", "own"]
+    assert [merged.read(TARGET / name) for name in ("file", "own")] == [b"of the host", b"of the guest"]
+    darling.shutdown()
+    assert not darling.is_mounted(TARGET)
+    assert darling.files().names(TARGET) == []
+
+
+def test_what_is_opened_for_writing_in_an_overlay_is_another_file_than_the_hosts(
+    layers: Layers, merged: Tree
+) -> None:
+    with merged.opened(TARGET / "lock") as descriptor, merged.opened(TARGET / "new") as other:
+        os.write(descriptor, b"held")
+        os.write(other, b"new")
+
+    assert ((layers.lower / "lock").read_bytes(), (layers.upper / "lock").read_bytes()) == (b"", b"held")
+    assert sorted(path.name for path in layers.lower.iterdir()) == ["file", "lock"]
+    assert (layers.upper / "new").read_bytes() == b"new"
+
+
+def test_a_file_of_the_upper_layer_is_removed_and_shows_nothing_below(layers: Layers, merged: Tree) -> None:
+    with merged.opened(TARGET / "lock"):
+        (layers.lower / "lock").unlink()
+
+    merged.remove(TARGET / "lock")
+
+    assert merged.names(TARGET) == ["file"]
+    assert list(layers.upper.iterdir()) == [], "no whiteout is needed where there is nothing to hide"
+
+
+def test_after_a_refresh_what_was_looked_up_in_vain_is_there(darling: Darling, layers: Layers, merged: Tree) -> None:
+    assert merged.attributes(TARGET / "late") is None
+    (layers.lower / "late").write_text("late")
+
+    darling.refresh(TARGET)
+
+    assert merged.read(TARGET / "late") == b"late"
+
+
+@pytest.mark.parametrize("missing", ["lower", "upper", "work"])
+def test_an_overlay_without_one_of_its_layers_is_not_mounted(
+    ground: Ground, darling: Darling, layers: Layers, missing: str
+) -> None:
+    darling.files().make_directory(TARGET, owner=ground.account.owner)
+    lost: Path = getattr(layers, missing)
+    lost.rename(lost.with_name("elsewhere"))
+
+    with pytest.raises(DarlingError, match="No such file or directory"):
+        darling.mount_overlay(layers, TARGET)
+
+    assert not darling.is_mounted(TARGET)
+
+
+def test_what_is_not_mounted_cannot_be_refreshed(ground: Ground, darling: Darling) -> None:
+    darling.files().make_directory(TARGET, owner=ground.account.owner)
+    with pytest.raises(DarlingError, match="Invalid argument"):
+        darling.refresh(TARGET)
+    darling.shutdown()
+    with pytest.raises(DarlingError, match="is down"):
+        darling.refresh(TARGET)
 
 
 def _until(condition: object, seconds: float = 10) -> bool:

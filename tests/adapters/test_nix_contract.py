@@ -1,5 +1,6 @@
 """What every HostNix does, the fake and, where a Nix is found, the real one."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -242,6 +243,47 @@ def test_a_registration_that_is_none_is_refused(host: Host, unpacked: Path) -> N
     assert "damaged" in caught.value.hint
 
 
+def test_what_is_forgotten_is_not_valid_and_not_there(host: Host, unpacked: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+
+    host.nix.forget(unpacked, [PATH])
+
+    assert not host.nix.has(unpacked, PATH)
+    assert host.nix.has(unpacked, NEEDED)
+    assert not below(unpacked, PATH).exists()
+    assert below(unpacked, NEEDED).exists()
+
+
+def test_what_lies_elsewhere_is_forgotten_all_the_same(host: Host, unpacked: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+    delete(below(unpacked, PATH))
+
+    host.nix.forget(unpacked, [PATH])
+
+    assert not host.nix.has(unpacked, PATH)
+
+
+def test_what_something_else_needs_is_not_forgotten_without_it(host: Host, unpacked: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+
+    with pytest.raises(NixError, match="alive"):
+        host.nix.forget(unpacked, [NEEDED])
+
+    assert host.nix.has(unpacked, NEEDED)
+    host.nix.forget(unpacked, [PATH, NEEDED])
+    assert not host.nix.has(unpacked, NEEDED)
+
+
+def test_guarding_fetches_nothing_and_minds_nothing_that_is_unknown(host: Host) -> None:
+    path = host.give(FILES)
+
+    host.nix.guard([path, UNKNOWN])
+
+    assert host.nix.closure(path) == [path]
+    with pytest.raises(NixError):
+        host.nix.closure(UNKNOWN)
+
+
 def test_a_host_without_nix_says_so(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="the host has no Nix"):
         FakeHostNix(tmp_path, installed=False).version()
@@ -292,3 +334,15 @@ def delete(path: Path) -> None:
         if directory.is_dir():
             directory.chmod(0o755)
     shutil.rmtree(path)
+
+
+def test_a_file_can_be_put_into_the_host_s_store_and_taken_away(host: Host) -> None:
+    path = host.give(FILES)
+
+    with host.nix.writable_store() as store:
+        assert Path(path).name in store.names(Path("/"))
+        with store.opened(Path("/.darlingbuilder-contract")) as descriptor:
+            assert os.fstat(descriptor).st_mode & 0o777 == 0o600
+        assert ".darlingbuilder-contract" in store.names(Path("/"))
+        store.remove(Path("/.darlingbuilder-contract"))
+        assert ".darlingbuilder-contract" not in store.names(Path("/"))

@@ -9,7 +9,7 @@ import pytest
 
 from darlingbuilder.adapters import process, procfs
 from darlingbuilder.adapters.process import TIMED_OUT, Start
-from darlingbuilder.core import wait
+from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
 
 
@@ -96,3 +96,15 @@ def test_ending_a_program_ends_what_it_has_started(tmp_path: Path) -> None:
         process.end(running)
 
     assert wait.until(lambda: not procfs.alive(int(pid_file.read_text())), seconds=10)
+
+
+def test_each_command_is_said_to_whoever_looks_for_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure(verbose=True, quiet=False)
+    try:
+        process.run("sh", "-c", "exit 3", check=False)
+    finally:
+        log.configure(verbose=False, quiet=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "debug: running command=\"sh -c 'exit 3'\"",
+        "debug: ended command=\"sh -c 'exit 3'\" outcome='gave 3'",
+    ]

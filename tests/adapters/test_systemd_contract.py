@@ -286,3 +286,15 @@ def test_where_nobody_answers_every_call_is_an_error(
     with pytest.raises(SystemdError) as caught:
         call(deaf)
     assert caught.value.hint
+
+
+def test_how_a_unit_has_ended_is_told_until_it_is_started_anew(ground: Ground) -> None:
+    ground.write(FAIL, name=BROKEN)
+    with pytest.raises(SystemdError):
+        ground.systemd.start(BROKEN)
+    state = ground.systemd.unit(BROKEN)
+    assert (state.outcome, state.ended) == ("exit-code", "status 1")
+
+    ground.write(SLEEP)
+    ground.systemd.start(UNIT)
+    assert ground.systemd.unit(UNIT).ended == ""

@@ -49,3 +49,18 @@ def test_a_closed_port_has_no_banner() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     assert tcp.banner(port, timeout=1) is None
+
+
+def test_one_who_hangs_up_without_a_word_is_told_from_one_who_is_silent_or_speaks() -> None:
+    with server(b"") as port:
+        assert tcp.hangs_up(port, timeout=5)
+    with server(b"S") as port:
+        assert not tcp.hangs_up(port, timeout=5)
+    with server(b"", pause=0.5) as port:
+        assert not tcp.hangs_up(port, timeout=0.1)
+
+
+def test_a_closed_port_does_not_hang_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert not tcp.hangs_up(port, timeout=1)

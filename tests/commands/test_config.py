@@ -41,3 +41,18 @@ def test_json_holds_value_and_origin_of_each(tmp_path: Path) -> None:
     assert shown["port"] == {"value": 2300, "origin": str(tmp_path / "config.toml")}
     assert shown["grace"] == {"value": 5, "origin": "flag"}
     assert shown["nix.version"] == {"value": "", "origin": "default"}
+
+
+def test_the_unit_is_for_a_system_with_the_file_in_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('state = "/srv/builder"\nnofile = 512\n')
+
+    printed = command.unit(config.load(file=file, environment={}, flags={})).splitlines()
+
+    assert "LimitNOFILE=512:524288" in printed
+    # When it is built, the file lies elsewhere than on the machine.
+    assert str(file) not in "\n".join(printed)
+    [pre] = [line for line in printed if line.startswith("ExecStartPre=+")]
+    [start] = [line for line in printed if line.startswith("ExecStart=")]
+    assert pre.endswith(" init")
+    assert start.endswith(" serve --state=/srv/builder")

@@ -192,3 +192,12 @@ def test_a_service_that_does_not_start_is_an_error_and_the_rest_is_done(world: F
         converge(world)
 
     assert wrong(world) == ["service"]
+
+
+def test_where_builds_are_off_it_says_so(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    converge(world, chosen(store="symlink"))
+
+    said = capsys.readouterr()
+    assert "the guest builds nothing" in said.out
+    assert "darlingbuilder test" not in said.out
+    assert 'warning: builds what=\'store = "symlink"' in said.err

@@ -9,8 +9,9 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import manual
-from darlingbuilder.core import config
+from darlingbuilder.core import config, shim
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.steps.overview import metrics
 
 PAGE = manual.page(cli.parser())
 
@@ -23,7 +24,8 @@ def test_every_verb_has_its_section() -> None:
 def test_every_argument_of_a_verb_is_described() -> None:
     for verb in cli.VERBS:
         for argument in verb.arguments:
-            if "choices" not in argument.options:
+            # A choice that has to be made is all said by the synopsis.
+            if "choices" not in argument.options or argument.name.startswith("-") or "nargs" in argument.options:
                 assert manual.roff(argument.help[1:]) in PAGE
 
 
@@ -42,6 +44,17 @@ def test_every_setting_stands_with_its_flag_variable_default_and_help(key: str) 
 def test_every_exit_code_is_explained() -> None:
     for code in ExitCode:
         assert f".B {int(code)}\n{manual.roff(code.meaning)}\n" in PAGE
+
+
+def test_every_correction_of_the_shim_is_explained() -> None:
+    for name, text in shim.CORRECTIONS.items():
+        assert f".B {manual.roff(name)}\n{manual.roff(text)}\n" in PAGE
+
+
+def test_every_metric_is_described() -> None:
+    for metric in metrics.METRICS:
+        assert f"\\fB{manual.roff(metric.full_name)}\\fR" in PAGE
+        assert manual.roff(metric.help) in PAGE
 
 
 def test_a_setting_is_described_once() -> None:

@@ -9,7 +9,7 @@ import pytest
 from darlingbuilder.commands import selftest
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import config, marker
-from darlingbuilder.core.errors import BuilderError, ExitCode
+from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode
 from darlingbuilder.core.paths import UNIT
 from tests.fakes.host import Host, make_host
 
@@ -54,3 +54,13 @@ def test_json_lists_every_layer(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_without_a_builder_there_is_nothing_to_test(tmp_path: Path) -> None:
     with pytest.raises(BuilderError, match="no builder"):
         selftest.run(make_context(make_host(tmp_path), made=False), arguments())
+
+
+def test_where_builds_are_off_there_is_nothing_to_test(tmp_path: Path) -> None:
+    called = config.load(file=None, environment={}, flags={"store": "symlink"})
+    context = Context(called, marker.of(called), make_host(tmp_path).world)
+
+    with pytest.raises(ConfigError, match="has no Nix of its own") as caught:
+        selftest.run(context, arguments())
+
+    assert "copy" in caught.value.hint

@@ -111,8 +111,9 @@ def test_it_serves_until_it_is_told_to_stop(ours: Site, systemd: Systemd, number
     assert systemd.told() == [
         "STATUS=booting the container",
         "STATUS=starting sshd",
+        "STATUS=trying the guest's Nix",
         "READY=1",
-        f"STATUS=serving on 127.0.0.1:{ours.port}",
+        f"STATUS=serving on 127.0.0.1:{ours.port}; corrections in force: none",
         "WATCHDOG=1",
         "STOPPING=1",
         "STATUS=shutting the container down",

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from darlingbuilder import cli
 from darlingbuilder.commands import status
+from darlingbuilder.core import serving
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import SSHD_CONFIG, UNIT, Paths
 from darlingbuilder.core.settings import Settings
@@ -28,13 +30,17 @@ def made(world: FakeWorld) -> FakeWorld:
     return make(world)
 
 
+def arguments(*words: str) -> Namespace:
+    return cli.parser().parse_args(["status", *words])
+
+
 def text(world: FakeWorld, capsys: pytest.CaptureFixture[str], **flags: str) -> tuple[ExitCode, list[str]]:
-    code = status.run(called(world, chosen(**flags)), Namespace(json=False))
+    code = status.run(called(world, chosen(**flags)), arguments())
     return code, capsys.readouterr().out.splitlines()
 
 
 def view(world: FakeWorld, capsys: pytest.CaptureFixture[str], **flags: str) -> dict[str, object]:
-    status.run(called(world, chosen(**flags)), Namespace(json=True))
+    status.run(called(world, chosen(**flags)), arguments("--json"))
     printed: dict[str, object] = json.loads(capsys.readouterr().out)
     return printed
 
@@ -43,13 +49,44 @@ def test_a_builder_as_it_should_be_gives_0(made: FakeWorld, capsys: pytest.Captu
     code, lines = text(made, capsys)
 
     assert code is ExitCode.OK
-    assert lines[:3] == [
-        f"{UNIT}: active (running)",
-        "container: down; prefix /var/lib/darling-builder/guest/prefix",
-        "sshd: 127.0.0.1:2222",
+    labels = [line.partition(":")[0] for line in lines if not line.startswith(" ")]
+    assert labels == [UNIT, "container", "sshd", "nix", "store", "slots", "client key", "host key", "last test"]
+    assert lines[0].startswith(f"{UNIT}: active (running), since 0 s ago")
+    assert lines[1] == "container: down; prefix /var/lib/darling-builder/guest/prefix"
+    assert lines[3] == "nix: host 2.26.3, guest 2.31.2"
+    assert re.fullmatch(r"store: .* of its own, 0 B shared with this machine; .* free", lines[4])
+    assert lines[5] == "slots: 0 of 4 in use"
+    assert [line for line in lines if line.startswith(" ")] == [
+        f"  ok    {step.name}" for step in build(chosen(), made).steps
     ]
-    assert re.fullmatch(r"store: .* of its own, 0 B shared with this machine; .* free", lines[3])
-    assert lines[4:] == [f"  ok    {step.name}" for step in build(chosen(), made).steps]
+
+
+@pytest.mark.parametrize(("corrections", "shown"), [((), "none"), (("signals", "accept"), "accept, signals")])
+def test_the_corrections_in_force_are_shown(
+    made: FakeWorld, capsys: pytest.CaptureFixture[str], corrections: tuple[str, ...], shown: str
+) -> None:
+    made.systemd.tell(UNIT, serving.told(2222, corrections, shared_by=None))
+
+    _, lines = text(made, capsys)
+    assert lines[0].startswith(f"{UNIT}: active (running), since 0 s ago")
+    assert lines[0].endswith(", serving on 127.0.0.1:2222")
+    assert lines[1] == f"corrections in force: {shown}"
+    assert view(made, capsys)["corrections"] == sorted(corrections)
+
+
+@pytest.mark.parametrize("told", ["", "draining 1 connection(s) with builds, 5 s left"])
+def test_one_that_does_not_serve_has_no_corrections(
+    made: FakeWorld, capsys: pytest.CaptureFixture[str], told: str
+) -> None:
+    made.systemd.tell(UNIT, told)
+    assert view(made, capsys)["corrections"] is None
+    assert not any("corrections" in line for line in text(made, capsys)[1])
+
+
+def test_one_that_is_down_has_no_corrections(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    made.systemd.tell(UNIT, serving.told(2222, ["accept"], shared_by=None))
+    made.systemd.stop(UNIT)
+    assert view(made, capsys)["corrections"] is None
 
 
 def test_every_difference_is_named_and_gives_3(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +105,8 @@ def test_without_a_builder_that_is_all_there_is_to_say(world: FakeWorld, capsys:
 
     assert code is ExitCode.DRIFT
     assert lines[-1] == "  drift settings: /var/lib/darling-builder: holds no builder"
-    assert len(lines) == 4
+    assert lines[1] == "container: down; prefix /var/lib/darling-builder/guest/prefix"
+    assert "nix: host 2.26.3, guest unknown" in lines
 
 
 def test_a_setting_that_was_changed_since_is_pending(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,13 +116,14 @@ def test_a_setting_that_was_changed_since_is_pending(made: FakeWorld, capsys: py
     assert [line for line in lines if "drift" in line] == [
         "  drift settings: setting port: is 2222, should be 2022 (flag)"
     ]
-    assert "sshd: 127.0.0.1:2222" in lines  # where it is until then
+    assert any(line.startswith("sshd: 127.0.0.1:2222, ") for line in lines)  # where it is until then
 
 
 def test_the_flags_of_one_init_are_not_pending(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
     make(world, chosen(port="2022"))
     code, lines = text(world, capsys)
-    assert (code, lines[2]) == (ExitCode.OK, "sshd: 127.0.0.1:2022")
+    assert code is ExitCode.OK
+    assert lines[2].startswith("sshd: 127.0.0.1:2022, ")
 
 
 def test_what_cannot_be_checked_is_shown_with_its_remedy(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,24 +148,42 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     steps = printed.pop("steps")
     assert isinstance(steps, list)
     assert printed.pop("since") == made.systemd.unit(UNIT).since
-    store = printed.pop("store")
-    assert isinstance(store, dict)
-    assert (store["shared"], store["own"] > 0, store["free"] > 0) == (0, True, True)
+    keys = printed.pop("keys")
+    assert isinstance(keys, list)
+    assert [key["name"] for key in keys] == ["client", "host"]
+    assert all(key["fingerprint"].startswith("SHA256:") for key in keys)
+    # What is of this very machine, whatever that is.
+    assert printed.keys() >= {"banner", "last_end", "store"}
+    printed = {key: value for key, value in printed.items() if key not in {"banner", "last_end", "store"}}
     assert printed == {
         "unit": UNIT,
         "state": "active (running)",
         "message": "",
         "restarts": 0,
+        "corrections": None,
+        "result": "success",
         "container": made.darling.server(),
+        "booted": None,
         "port": 2222,
         "prefix": "/var/lib/darling-builder/guest/prefix",
+        "nix": {"host": "2.26.3", "guest": "2.31.2"},
+        "slots": {"used": 0, "max": 4},
+        "builds": [],
+        "tested": None,
         "converged": False,
         "notes": [],
+        "errors": [],
     }
     assert {"step": "user", "drift": [], "error": None, "hint": None} in steps
     assert [one["drift"] for one in steps if one["step"] == "sshd"] == [
         [{"what": str(SSHD_CONFIG), "detail": "absent"}]
     ]
+
+
+def test_a_program_gets_the_bytes_of_the_store(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    store = view(made, capsys)["store"]
+    assert isinstance(store, dict)
+    assert (store["shared"], store["own"] > 0, store["free"] > 0) == (0, True, True)
 
 
 def test_a_program_gets_errors_with_their_hints(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +201,15 @@ def test_a_program_gets_errors_with_their_hints(made: FakeWorld, capsys: pytest.
 @pytest.mark.parametrize("as_json", [False, True])
 def test_it_changes_nothing(made: FakeWorld, capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
     before = seen(made.host.root), times(made.host.root)
-    status.run(called(made), Namespace(json=as_json))
+    status.run(called(made), arguments(*["--json"][: int(as_json)]))
     assert (seen(made.host.root), times(made.host.root)) == before
     assert capsys.readouterr().err == ""
+
+
+def test_that_builds_are_off_is_a_remark(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    make(world, chosen(store="symlink"))
+
+    code, lines = text(world, capsys, store="symlink")
+
+    assert code is ExitCode.OK
+    assert any(line.startswith('  note  builds: store = "symlink"') for line in lines)

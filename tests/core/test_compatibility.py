@@ -43,6 +43,13 @@ def test_every_version_is_there_once_and_what_was_seen_names_its_darling() -> No
     assert {row.darling for row in seen} <= {row.version for row in compatibility.table().darling}
 
 
+def test_the_releases_of_nixpkgs_are_in_their_order_with_what_they_need() -> None:
+    rows = compatibility.table().nixpkgs
+
+    assert [row.release for row in rows] == sorted(row.release for row in rows)
+    assert [row.macos for row in rows] == sorted(row.macos for row in rows)
+
+
 @pytest.mark.parametrize(("macos", "release"), [(10, None), (11, "25.05"), (13, "25.05"), (14, "26.05")])
 def test_a_macos_runs_nixpkgs_up_to_a_release(macos: int, release: str | None) -> None:
     assert compatibility.newest_nixpkgs(macos) == release

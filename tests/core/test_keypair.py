@@ -171,3 +171,19 @@ def test_reading_a_key_costs_no_import_of_cryptography(tmp_path: Path) -> None:
     ended = process.run(sys.executable, "-c", program, str(tmp_path), start=Start(directory=here))
     # then
     assert ended.stdout == "False\n"
+
+
+@needs_ssh_keygen
+def test_the_fingerprint_is_the_one_that_ssh_keygen_shows(tmp_path: Path) -> None:
+    key = keypair.public_of(keypair.generate("x"))
+    (tmp_path / "key.pub").write_text(key.line)
+    assert keygen("-l", "-f", str(tmp_path / "key.pub")).split()[1] == key.fingerprint
+    assert key.kind == "ssh-ed25519"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", True), ("ssh-ed25519 AAAA", False), ("no key", False), ("a %%", False)],
+)
+def test_a_line_that_only_looks_like_a_key_is_told_from_one(text: str, *, whole: bool) -> None:
+    assert keypair.PublicKey(text, "").is_whole is whole

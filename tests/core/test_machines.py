@@ -2,14 +2,16 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from darlingbuilder.core import machines
-from darlingbuilder.core.machines import Machine
+from darlingbuilder.core.machines import Machine, Place
 from darlingbuilder.core.settings import Settings
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGc8 darling-builder\n"
@@ -117,3 +119,64 @@ def test_the_include_is_added_without_a_blank_before_it_which_old_versions_of_ni
     before: str, after: str
 ) -> None:
     assert machines.with_include(before, Path("/o")) == after
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("ssh://box", Place("ssh", "", "box", "")),
+        ("ssh-ng://me@box:2222/?compress=true", Place("ssh-ng", "me", "box", "2222")),
+        ("me@box", Place("ssh", "me", "box", "")),
+        ("ssh://root@[::1]:22", Place("ssh", "root", "::1", "22")),
+        ("box?compress=true", Place("ssh", "", "box", "")),
+    ],
+)
+def test_where_ssh_finds_a_machine_is_read_from_its_uri(uri: str, place: Place) -> None:
+    assert machines.parse(uri).place == place
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "local",
+        "daemon",
+        "auto?x=1",
+        "?x=1",
+        "/mnt",
+        "unix:///run/x",
+        "https://x",
+        "ssh://-oX=y",
+        "ssh://-x@box",
+        "ssh://",
+    ],
+)
+def test_what_is_not_sshs_has_no_such_place(uri: str) -> None:
+    assert machines.parse(uri).place is None
+
+
+def test_a_key_in_the_uri_counts_where_the_line_has_none() -> None:
+    pinned = base64.b64encode(KEY.encode()).decode()
+    uri = f"ssh-ng://box?ssh-key=/in/uri&base64-ssh-public-host-key={quote(pinned)}"
+
+    assert (machines.parse(uri).login_key, machines.parse(uri).pinning) == ("/in/uri", KEY)
+    assert machines.parse(f"{uri} x86_64-linux /in/line").login_key == "/in/line"
+    assert machines.parse("ssh://box?base64-ssh-public-host-key=%%%").pinning == ""
+
+
+def test_a_line_that_pins_two_keys_gives_nix_a_known_hosts_file_with_both() -> None:
+    other = KEY.replace("Gc8", "Gd9")
+    machine = machines.ours(Settings(), KEY, other)
+    # when: as Nix does (libstore/ssh.cc)
+    known_hosts = f"{machine.host} {base64.b64decode(machine.line.split()[7]).decode()}\n"
+    # then
+    first, second = (" ".join(key.split()[:2]) for key in (KEY, other))
+    assert [" ".join(line.split()[:3]) for line in known_hosts.splitlines() if line] == [
+        f"darling-builder {first}",
+        f"darling-builder {second}",
+    ]
+    assert machines.parse(machine.line).pinned == (first, second)
+
+
+@pytest.mark.parametrize(("host_key", "pinned"), [("", ()), (KEY, (" ".join(KEY.split()[:2]),))])
+def test_what_is_pinned_is_told(host_key: str, pinned: tuple[str, ...]) -> None:
+    assert replace(machines.ours(Settings(), KEY), host_key=host_key).pinned == pinned

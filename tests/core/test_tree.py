@@ -267,3 +267,60 @@ def _everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
 def _with_mode(tree: Tree, mode: int) -> Attributes | None:
     found = tree.attributes(FILE)
     return found and Attributes(Kind.FILE, mode, ME, found.mtime_ns, found.size)
+
+
+def test_a_file_that_is_replaced_can_stay_as_old_as_it_was(host: Tree) -> None:
+    host.write(FILE, b"old")
+    os.utime(host.real(FILE), ns=(5, 7))
+    host.replace(FILE, b"new", mode=0o600, owner=ME, mtime_ns=7)
+    assert host.read(FILE) == b"new"
+    assert host.attributes(FILE) == Attributes(Kind.FILE, 0o600, ME, 7, 3)
+    assert host.names(FILE.parent) == [FILE.name]
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_is_not(guest: Tree, outside: Path) -> None:
+    guest.make_directory(FILE.parent)
+    guest.real(FILE).symlink_to(outside / "ours")
+    guest.replace(FILE, b"new", mode=0o600, owner=ME)
+    assert guest.read(FILE) == b"new"
+    assert (outside / "ours").read_text() == "precious\n"
+
+
+def test_a_link_on_the_way_to_what_is_replaced_is_refused(guest: Tree, outside: Path) -> None:
+    guest.real(FILE.parent).symlink_to(outside)
+    with pytest.raises(GuestPathError):
+        guest.replace(FILE, b"new", mode=0o600, owner=ME)
+    assert (outside / "ours").read_text() == "precious\n"
+
+
+def test_a_directory_is_not_replaced_by_a_file(host: Tree) -> None:
+    host.make_directory(FILE)
+    with pytest.raises(ForeignFileError, match="is a directory"):
+        host.replace(FILE, b"new", mode=0o600, owner=ME)
+
+
+def test_a_file_is_opened_for_both_and_made_roots_alone(guest: Tree) -> None:
+    with guest.opened(Path("/lock")) as descriptor:
+        os.write(descriptor, b"held")
+    with guest.opened(Path("/lock")) as descriptor:
+        assert os.read(descriptor, 10) == b"held"
+
+    found = guest.attributes(Path("/lock"))
+    assert found is not None
+    assert found.mode == 0o600
+
+
+@pytest.mark.parametrize("planted", ["lock", "."])
+def test_no_link_is_opened(guest: Tree, outside: Path, planted: str) -> None:
+    place = guest.root / "store"
+    if planted == ".":
+        place.symlink_to(outside)
+    else:
+        place.mkdir()
+        (place / "lock").symlink_to(outside / "ours")
+
+    with pytest.raises((GuestPathError, OSError)), guest.opened(Path("/store/lock")):
+        pytest.fail("it was opened")
+
+    assert (outside / "ours").read_text() == "precious\n"
+    assert not (outside / "lock").exists()

@@ -3,9 +3,12 @@
 import os
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from darlingbuilder.adapters import identity
+from darlingbuilder.adapters.identity import Answer
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import CommandError
 from darlingbuilder.core.tree import ROOT, Owner, Tree
@@ -49,6 +52,13 @@ class FakeAccounts:
     def delete(self, name: str) -> None:
         """See Accounts."""
         self.entries.pop(name, None)
+
+    def perform(
+        self, account: Account, action: Callable[[], Answer], kind: type[Answer], *, seconds: float
+    ) -> Answer:
+        """See Accounts. It is done as ourselves: nobody else owns anything here."""
+        assert account.name in self.entries
+        return identity.as_user(None, action, kind, seconds=seconds)
 
     def add(self, name: str, *, uid: int | None = None) -> Account:
         """Make a user as an administrator or NixOS would; without ``uid`` one that files here can belong to."""

@@ -1,18 +1,22 @@
 """A launcher whose prefix is a real directory and whose container is a state: up or down."""
 
 import contextlib
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, NoReturn
 
 from darlingbuilder.adapters.accounts import Accounts
+from darlingbuilder.adapters.namespaces import Layers
 from darlingbuilder.adapters.process import Account, Completed, Running
 from darlingbuilder.adapters.procfs import Process
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
-from darlingbuilder.core.tree import Links, Owner, Tree
+from darlingbuilder.core.tree import Attributes, Links, Owner, Tree
 from tests.fakes.ledger import LedgerTree
 
 # Above the kernel's largest pid: nobody who looks for it finds it, nobody who signals it hits anything.
@@ -55,6 +59,45 @@ class GuestTree(LedgerTree):
     """The guest's files, with what is bound into them: guest's directory → host's."""
 
     mounts: dict[Path, Path] = field(default_factory=dict)
+    overlays: dict[Path, Layers] = field(default_factory=dict)
+
+    def attributes(self, path: Path) -> Attributes | None:
+        """See Tree."""
+        tree, inside = self._lower(path)
+        return tree.attributes(inside) if tree else super().attributes(path)
+
+    def read(self, path: Path) -> bytes | None:
+        """See Tree."""
+        tree, inside = self._lower(path)
+        return tree.read(inside) if tree else super().read(path)
+
+    def names(self, path: Path) -> list[str]:
+        """See Tree. An overlay shows what is in either layer."""
+        layers = self.overlays.get(path)
+        below = Tree(layers.lower).names(Path("/")) if layers else []
+        return sorted({*super().names(path), *below})
+
+    @contextlib.contextmanager
+    def opened(self, path: Path) -> Iterator[int]:
+        """See Tree. What an overlay has only below is copied up first."""
+        tree, inside = self._lower(path)
+        if tree:
+            shutil.copy(tree.root / inside.relative_to("/"), self.overlays[path.parent].upper)
+        with super().opened(path) as descriptor:
+            yield descriptor
+
+    @contextlib.contextmanager
+    def descriptor(self, path: Path) -> Iterator[int]:
+        """See Tree. Of an overlay it is a directory with the names of both layers, as they are at this moment."""
+        if path not in self.overlays:
+            with super().descriptor(path) as descriptor:
+                yield descriptor
+            return
+        with tempfile.TemporaryDirectory() as merged:
+            for name in self.names(path):
+                (Path(merged) / name).touch()
+            with Tree(Path(merged)).descriptor(Path("/")) as descriptor:
+                yield descriptor
 
     @contextlib.contextmanager
     def _directory(self, path: Path) -> Iterator[int]:
@@ -68,9 +111,21 @@ class GuestTree(LedgerTree):
 
     def _seen(self, path: Path) -> tuple[Tree | None, Path]:
         """Give the tree that is bound over ``path``, if there is one, and where in it that lies."""
+        for target, layers in self.overlays.items():
+            if path.is_relative_to(target):
+                return Tree(layers.upper, Links.REFUSED), Path("/") / path.relative_to(target)
         for target, source in self.mounts.items():
             if path.is_relative_to(target):
                 return Tree(source, Links.REFUSED), Path("/") / path.relative_to(target)
+        return None, path
+
+    def _lower(self, path: Path) -> tuple[Tree | None, Path]:
+        """Give the lower layer of the overlay over ``path``, if that is there alone, and where in it that lies."""
+        for target, layers in self.overlays.items():
+            if path.is_relative_to(target) and path != target:
+                inside = path.relative_to(target)
+                if not os.path.lexists(layers.upper / inside.parts[0]) and os.path.lexists(layers.lower / inside):
+                    return Tree(layers.lower), Path("/") / inside
         return None, path
 
 
@@ -92,6 +147,7 @@ class FakeDarling:
     boots: int = 0
     programs: list[FakeProgram] = field(default_factory=list)
     mounts: dict[Path, Path] = field(default_factory=dict)
+    overlays: dict[Path, Layers] = field(default_factory=dict)
     _up: bool = False
 
     def launcher(self) -> Path:
@@ -106,7 +162,7 @@ class FakeDarling:
 
     def files(self) -> Tree:
         """See Darling."""
-        return GuestTree(self.prefix, Links.REFUSED, self.ledger, self.mounts)
+        return GuestTree(self.prefix, Links.REFUSED, self.ledger, self.mounts, self.overlays)
 
     def boot(self, log: IO[bytes]) -> None:
         """See Darling."""
@@ -128,6 +184,7 @@ class FakeDarling:
         """See Darling."""
         self._up = False
         self.mounts.clear()
+        self.overlays.clear()
         for program in self.programs:
             program.code = -9 if program.running else program.code
         if self.prefix.exists():
@@ -142,9 +199,25 @@ class FakeDarling:
             raise DarlingError(f"{target}: mount point does not exist", hint="make it")
         self.mounts[target] = source
 
+    def mount_overlay(self, layers: Layers, target: Path) -> None:
+        """See Darling."""
+        self._must_be_up()
+        for directory in (layers.lower, layers.upper, layers.work):
+            if not directory.is_dir():
+                raise DarlingError(f"{directory}: No such file or directory", hint="make it")
+        if self.files().attributes(target) is None:
+            raise DarlingError(f"{target}: No such file or directory", hint="make it")
+        self.overlays[target] = layers
+
+    def refresh(self, target: Path) -> None:
+        """See Darling. The layers of the fake are looked at anew each time."""
+        self._must_be_up()
+        if target not in self.overlays:
+            raise DarlingError(f"{target}: Invalid argument", hint="mount it")
+
     def is_mounted(self, target: Path) -> bool:
         """See Darling."""
-        return target in self.mounts
+        return target in self.mounts or target in self.overlays
 
     def processes(self) -> list[Process]:
         """See Darling. The server and the programs that still run."""
@@ -183,7 +256,7 @@ class FakeDarling:
     def at(self, prefix: Path, *, user: str, boot_timeout: float) -> "FakeDarling":
         """See Darling."""
         del boot_timeout
-        return replace(self, prefix=prefix, user=user, boots=0, programs=[], mounts={}, _up=False)
+        return replace(self, prefix=prefix, user=user, boots=0, programs=[], mounts={}, overlays={}, _up=False)
 
     def become(self, *command: str, terminal: str) -> NoReturn:
         """See Darling."""

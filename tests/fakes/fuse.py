@@ -48,6 +48,10 @@ class FusedTree(LedgerTree):
         self.fuse.burn()
         super().create(path, content, mode=mode, owner=owner)
 
+    def replace(self, path: Path, content: bytes, *, mode: int, owner: Owner, mtime_ns: int | None = None) -> None:
+        self.fuse.burn()
+        super().replace(path, content, mode=mode, owner=owner, mtime_ns=mtime_ns)
+
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
         self.fuse.burn()
         super().set_attributes(path, mode=mode, owner=owner)

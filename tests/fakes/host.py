@@ -11,20 +11,12 @@ from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_MACHINES, SSH_CONFIG, P
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import NIX_DAEMON, Registration
 from tests.fakes.configured_nix import ConfiguredNix
+from tests.fakes.ssh import FakeSsh
 from tests.fakes.systemd import FakeSystemd
 from tests.fakes.tree import RootlessTree
 
 HOST_KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGc8 darling-builder\n"
 _INCLUDE = b"Include /etc/ssh/ssh_config.d/*.conf\nHost *\n    SendEnv LANG\n"
-
-
-class NoSshd:
-    """A host without an sshd of its own."""
-
-    def config_errors(self, config: str, host_key: Path) -> str | None:
-        """See Ssh."""
-        del config, host_key
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +53,4 @@ def make_host(root: Path, *, nix: Mapping[str, object] | None = None, **files: b
     systemd.start(NIX_DAEMON)
     darling = Launcher(root / "prefix", "darlingbuilder", SystemAccounts(), "", 1.0)
     configured = ConfiguredNix(tree, overrides=nix or {})
-    return Host(tree, systemd, World(tree, SystemAccounts(), darling, configured, NoSshd(), systemd))
+    return Host(tree, systemd, World(tree, SystemAccounts(), darling, configured, FakeSsh(installed=False), systemd))

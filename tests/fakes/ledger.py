@@ -33,6 +33,11 @@ class LedgerTree(Tree):
         super().create(path, content, mode=mode, owner=_possible(owner) or _me())
         self._note(path, owner)
 
+    def replace(self, path: Path, content: bytes, *, mode: int, owner: Owner, mtime_ns: int | None = None) -> None:
+        """See Tree."""
+        super().replace(path, content, mode=mode, owner=_possible(owner) or _me(), mtime_ns=mtime_ns)
+        self._note(path, owner)
+
     def set_attributes(self, path: Path, *, mode: int, owner: Owner) -> None:
         """See Tree."""
         super().set_attributes(path, mode=mode, owner=_possible(owner) or _me())
@@ -47,7 +52,8 @@ class LedgerTree(Tree):
         """See Tree."""
         existed = super().attributes(path) is not None
         super().make_directory(path, mode=mode, owner=owner if _is_root() else owner and _me())
-        if owner or not existed:
+        # A tree's own root is not made by it, and has no name in it.
+        if path != path.parent and (owner or not existed):
             self._note(path, owner or ROOT)
 
     def rename(self, path: Path, target: Path) -> None:

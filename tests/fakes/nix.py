@@ -2,8 +2,9 @@
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +13,30 @@ from darlingbuilder.adapters.nixcopy import DATABASE, Freight, Store
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import NixError, PrerequisiteError
 from darlingbuilder.core.storepath import below
+from darlingbuilder.core.tree import Tree
 from tests.fakes.nar import nar_hash, nar_size
 
 SETTINGS: Mapping[str, object] = {
     "substituters": ["https://cache.nixos.org/"],
     "trusted-public-keys": ["cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="],
 }
+
+
+# As Nix's own (libstore, schema.sql).
+_SCHEMA = """
+create table if not exists ValidPaths (
+    id integer primary key autoincrement not null, path text unique not null, hash text not null,
+    registrationTime integer not null, deriver text, narSize integer, ultimate integer, sigs text, ca text
+);
+create table if not exists Refs (
+    referrer integer not null, reference integer not null, primary key (referrer, reference),
+    foreign key (referrer) references ValidPaths(id) on delete cascade,
+    foreign key (reference) references ValidPaths(id) on delete restrict
+);
+create trigger if not exists DeleteSelfRefs before delete on ValidPaths begin
+    delete from Refs where referrer = old.id and reference = old.id;
+end;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +49,17 @@ class Known:
 
 @dataclass(slots=True)
 class FakeHostNix:
-    """Fetches from ``cache``, another root with a store; None is a machine without network."""
+    """Fetches from ``cache``, another root with a store; None is a machine without network.
+
+    ``busy``: what a running Nix uses; ``guarded``: what garbage collectors were told to spare.
+    """
 
     root: Path
     cache: Path | None = None
     installed: bool = True
     configuration: Mapping[str, object] = field(default_factory=lambda: SETTINGS)
+    busy: set[str] = field(default_factory=set)
+    guarded: set[str] = field(default_factory=set)
 
     def version(self) -> tuple[int, ...]:
         self._must_be_installed()
@@ -79,6 +103,11 @@ class FakeHostNix:
         self._must_be_installed()
         self._copy(root, paths, origin or self.root)
 
+    @contextmanager
+    def writable_store(self) -> Iterator[Tree]:
+        self._must_be_installed()
+        yield Tree(self.root / "nix/store")
+
     def load_into(self, root: Path, registration: bytes) -> None:
         self._must_be_installed()
         try:
@@ -87,6 +116,18 @@ class FakeHostNix:
             raise NixError(
                 "the host's Nix failed at reading a registration", hint="the archive is damaged"
             ) from error
+
+    def forget(self, root: Path, paths: Sequence[str]) -> None:
+        self._must_be_installed()
+        known = _read(root)
+        referring = [path for path, one in known.items() if set(paths) & set(one.references) and path not in paths]
+        if referring or self.busy.intersection(paths):
+            raise NixError(f"Cannot delete path, since it is still alive: {referring}", hint="it is tried again")
+        _delete(root, paths)
+
+    def guard(self, paths: Sequence[str]) -> None:
+        self._must_be_installed()
+        self.guarded.update(paths)
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         del account
@@ -147,24 +188,60 @@ def _read(root: Path) -> dict[str, Known]:
         return {}
     try:
         with closing(sqlite3.connect(root / DATABASE)) as database:
-            rows = database.execute("select path, hash, refs from ValidPaths").fetchall()
+            rows = database.execute("select path, hash from ValidPaths").fetchall()
+            pairs = database.execute(
+                "select a.path, b.path from Refs join ValidPaths a on referrer = a.id "
+                "join ValidPaths b on reference = b.id"
+            ).fetchall()
     except sqlite3.Error as error:
         raise NixError(f"the host's Nix failed: {root / DATABASE}: {error}", hint="remove it") from error
-    return {path: Known(digest, tuple(references.split())) for path, digest, references in rows}
+    return {
+        path: Known(digest.removeprefix("sha256:"), tuple(to for start, to in pairs if start == path))
+        for path, digest in rows
+    }
 
 
 def _write(root: Path, known: Mapping[str, Known]) -> None:
     for directory in ("nix/store", "nix/var/nix/db", "nix/var/nix/gcroots", "nix/var/nix/profiles"):
         (root / directory).mkdir(parents=True, exist_ok=True)
-    if known == _read(root) and (root / DATABASE).exists():
+    before = _read(root)
+    if known == before and (root / DATABASE).exists():
         return
-    rows = [(path, one.nar_hash, " ".join(one.references), _size(root, path)) for path, one in known.items()]
-    with closing(sqlite3.connect(root / DATABASE)) as database, database:
-        database.execute(
-            "create table if not exists ValidPaths (path text primary key, hash text, refs text, narSize int)"
-        )
-        database.executemany("insert or replace into ValidPaths values (?, ?, ?, ?)", rows)
+    with closing(sqlite3.connect(root / DATABASE)) as database:
+        database.executescript(_SCHEMA)
+        new = {path: one for path, one in known.items() if before.get(path) != one}
+        with database:
+            for path, one in new.items():
+                row = (path, f"sha256:{one.nar_hash}", int(time.time()), _size(root, path))
+                database.execute(
+                    "insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?) "
+                    "on conflict (path) do update set hash = excluded.hash, narSize = excluded.narSize",
+                    row,
+                )
+            for path, one in new.items():
+                for reference in one.references:
+                    _refer(database, path, reference)
 
 
 def _size(root: Path, path: str) -> int:
     return nar_size(below(root, path)) if below(root, path).exists() else 0
+
+
+def _refer(database: sqlite3.Connection, path: str, reference: str) -> None:
+    found = [
+        database.execute("select id from ValidPaths where path = ?", (one,)).fetchone() for one in (path, reference)
+    ]
+    if None in found:
+        raise ValueError(f"path '{reference}' is not valid")
+    database.execute("insert or replace into Refs values (?, ?)", (found[0][0], found[1][0]))
+
+
+def _delete(root: Path, paths: Sequence[str]) -> None:
+    with closing(sqlite3.connect(root / DATABASE)) as database, database:
+        database.execute("pragma foreign_keys = on")
+        for path in paths:
+            database.execute("delete from Refs where referrer = (select id from ValidPaths where path = ?)", (path,))
+        for path in paths:
+            database.execute("delete from ValidPaths where path = ?", (path,))
+    for path in paths:
+        shutil.rmtree(below(root, path), ignore_errors=True)

@@ -1,7 +1,11 @@
-"""An sshd that knows the keywords of OpenSSH 8.1, a stock Darling's."""
+"""An OpenSSH whose sshd knows the keywords of 8.1, a stock Darling's, and whose ssh reaches a guest of the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from darlingbuilder.adapters.process import Completed
+from darlingbuilder.adapters.sshclient import Login
 
 _WITHOUT_VALUE_CHECK = frozenset({
     "addressfamily", "allowusers", "authenticationmethods", "authorizedkeysfile", "hostkey", "listenaddress",
@@ -18,10 +22,14 @@ _SWITCHES = frozenset({
 
 @dataclass(slots=True)
 class FakeSsh:
-    """Checks keywords and the form of their values. ``complaint``: what it says of any configuration."""
+    """Checks keywords and the form of their values. ``complaint``: what it says of any configuration.
+
+    ``guest``: what an sshd in a guest does with a login, a command and so many seconds for it.
+    """
 
     installed: bool = True
     complaint: str | None = None
+    guest: Callable[[Login, str, float], Completed] = lambda login, _command, _seconds: _refused(login)
 
     def config_errors(self, config: str, host_key: Path) -> str | None:
         """See Ssh."""
@@ -30,6 +38,14 @@ class FakeSsh:
             return None
         errors = (_error(line, number) for number, line in enumerate(config.splitlines(), 1))
         return self.complaint or next((error for error in errors if error), None)
+
+    def session(self, login: Login, command: str, *, timeout: float) -> Completed:
+        """See Ssh."""
+        return self.guest(login, command, timeout)
+
+
+def _refused(login: Login) -> Completed:
+    return Completed(("ssh",), 255, "", f"ssh: connect to host 127.0.0.1 port {login.port}: Connection refused\n")
 
 
 def _error(line: str, number: int) -> str | None:

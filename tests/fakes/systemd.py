@@ -26,6 +26,7 @@ _ABSENT = UnitState(
     nofile=None,
     drop_ins=(),
 )
+_FAILED = replace(_ABSENT, activity=Activity.FAILED, sub="failed")
 # What systemd itself gives a service that asks for nothing.
 _NOFILE = 1024
 _LIMIT = re.compile(r"^LimitNOFILE=([0-9]+)(?::[0-9]+)?$", re.MULTILINE)
@@ -74,7 +75,9 @@ class FakeSystemd:
         if self.unit(name).activity is Activity.ACTIVE:
             return
         if name in self.broken:
-            self._running[name] = replace(_ABSENT, activity=Activity.FAILED, sub="failed", outcome="exit-code")
+            self._running[name] = replace(
+                _ABSENT, activity=Activity.FAILED, sub="failed", outcome="exit-code", ended="status 1"
+            )
             raise SystemdError(f"the start of {name} failed", hint=f"journalctl --unit {name}")
         self._last_pid += 1
         active = replace(
@@ -127,9 +130,15 @@ class FakeSystemd:
         if self.unit(name).activity is Activity.FAILED:
             del self._running[name]
 
+    def tell(self, name: str, status: str) -> None:
+        """Have the main process of ``name``, which runs, say how it is."""
+        self._running[name] = replace(self._running[name], status_text=status)
+
     def kill(self, name: str) -> None:
         """Let the main process of ``name`` die of itself."""
-        self._running[name] = replace(_ABSENT, activity=Activity.FAILED, sub="failed", outcome="signal")
+        self._running[name] = replace(
+            _ABSENT, activity=Activity.FAILED, sub="failed", outcome="signal", ended="signal KILL"
+        )
 
     def _answer(self) -> None:
         if not self.reachable:

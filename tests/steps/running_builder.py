@@ -14,6 +14,7 @@ from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.running import Builder
 from tests.fakes.furnished import chosen, furnish
 from tests.fakes.live import LiveDarling
+from tests.fakes.ssh import FakeSsh
 from tests.fakes.world import FakeWorld, fake_world
 from tests.steps.prerequisites.machine import free_port
 
@@ -86,7 +87,7 @@ def _made(place: Path, **flags: str) -> Site:
     darling = LiveDarling(
         plain.host.real(config.settings.prefix_path), config.settings.user, plain.accounts, ledger=plain.host.ledger
     )
-    world = FakeWorld(plain.host, plain.accounts, darling, plain.nix, plain.ssh, plain.systemd)
+    world = FakeWorld(plain.host, plain.accounts, darling, plain.nix, FakeSsh(guest=darling.session), plain.systemd)
     made = Site(config, furnish(world), darling)
     for step in build(config, world).files:
         step.apply()

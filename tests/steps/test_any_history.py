@@ -38,6 +38,7 @@ ON_HOST = (
 IN_GUEST = (SSHD_CONFIG, HOST_KEY, AUTHORIZED_KEYS, NIX_CONF, CA_BUNDLE)
 PROFILE = PATHS.nix / "var/nix/profiles/default"
 CONFIGS = {"default": chosen(), "moved": chosen(port="2022"), "older": chosen(nix__version="2.19.3")}
+CONFIGS |= {store: chosen(store=store) for store in ("overlay", "symlink")}
 configs = st.sampled_from(sorted(CONFIGS))
 moments = st.integers(0, 90)
 

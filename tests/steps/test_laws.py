@@ -186,6 +186,8 @@ def test_a_builder_can_be_made_again_after_its_end(made: FakeWorld, *, purge: bo
         {"nix__version": "2.19.3"},
         {"protocol": "ssh", "cores": "2", "min_free": "1G", "max_free": "2G"},
         {"register": "false"},
+        {"compat": "always", "compat_builds": "false"},
+        {"compat": "never"},
         {"boot_timeout": "5", "grace": "10", "nofile": "1024"},
     ],
     ids=",".join,

@@ -465,3 +465,19 @@ def test_the_host_s_caches_are_followed(world: FakeWorld) -> None:
     applied.apply()
 
     assert "substituters = https://cache.example.org\n" in in_guest(world, NIX_CONF)
+
+
+@pytest.mark.parametrize("name", ["", "store"])
+def test_the_host_s_own_store_by_another_name_is_never_emptied(tmp_path: Path, name: str) -> None:
+    # given: a link stands for a bind mount, which an ordinary user cannot make
+    world = fake_world(tmp_path).with_user()
+    world.host.write(Path("/nix/store/precious"), b"precious\n")
+    ours = Paths(Settings()).nix / name
+    world.host.make_directory(ours.parent)
+    world.host.real(ours).symlink_to(tmp_path / "nix" / name)
+    step = Nix(Settings(), world)
+    # then
+    for act in (step.apply, step.revert):
+        with pytest.raises(ForeignFileError, match="is the host's own"):
+            act()
+    assert world.host.read(Path("/nix/store/precious")) == b"precious\n"

@@ -1,13 +1,15 @@
 """The trial of a Nix: its scripts are run for real, by a shell of this machine in the place of the guest's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from darlingbuilder.adapters import process
 from darlingbuilder.core import compatibility
-from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.paths import SHIM, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.nixprobe import NixProbe, Unfit
 from darlingbuilder.steps.nixsource import ROOTS
@@ -15,6 +17,7 @@ from darlingbuilder.steps.profile import nix_tree
 from tests.fakes.world import FakeWorld, fake_world
 
 HASH = "0" * 32
+PRELOAD = {"DYLD_INSERT_LIBRARIES": "/nowhere/compat.dylib", "DARLINGBUILDER_COMPAT": "lchflags"}
 VERSION = "echo 'nix-store (Nix) 9.9'"
 # What Nix does with the derivation, as far as it can be seen from outside.
 BUILD = f"""
@@ -52,8 +55,10 @@ class Guest:
                 program.chmod(0o755)
         return str(self.place)
 
-    def examine(self, nix: str, settings: Settings | None = None) -> Unfit | None:
-        return NixProbe(settings or Settings(), self.world).examine(nix)
+    def examine(
+        self, nix: str, settings: Settings | None = None, preload: Mapping[str, str] = MappingProxyType({})
+    ) -> Unfit | None:
+        return NixProbe(settings or Settings(), self.world, preload).examine(nix)
 
 
 @pytest.fixture
@@ -98,6 +103,38 @@ def test_another_environment_of_the_sessions_means_another_trial(guest: Guest) -
     guest.examine(nix, Settings(user="somebody"))
 
     assert len(guest.calls) > made
+
+
+def test_the_corrections_in_force_are_in_the_environment_of_a_trial(guest: Guest) -> None:
+    unfit = guest.examine(guest.nix(version="echo $DARLINGBUILDER_COMPAT; exit 1"), preload=PRELOAD)
+
+    assert unfit
+    assert {"DYLD_INSERT_LIBRARIES=/nowhere/compat.dylib", "DARLINGBUILDER_COMPAT=lchflags"} <= {*guest.calls[0]}
+    assert unfit.how.endswith(": lchflags")
+
+
+def test_other_corrections_and_another_shim_mean_another_trial(guest: Guest) -> None:
+    nix, files = guest.nix(), guest.world.darling.files()
+    files.write(SHIM, b"a shim")
+    guest.examine(nix, preload=PRELOAD)
+    tried = [len(guest.calls)]
+    for content, preload in [(b"a shim", PRELOAD), (b"a newer shim", PRELOAD), (b"a newer shim", {})]:
+        files.write(SHIM, content)
+        guest.examine(nix, preload=preload)
+        tried.append(len(guest.calls))
+
+    assert tried[0] == tried[1] < tried[2] < tried[3]
+
+
+def test_a_shim_that_is_not_loaded_makes_no_difference(guest: Guest) -> None:
+    nix, files = guest.nix(), guest.world.darling.files()
+    guest.examine(nix)
+    made = len(guest.calls)
+    files.write(SHIM, b"a shim")
+
+    guest.examine(nix)
+
+    assert len(guest.calls) == made
 
 
 def test_only_the_last_trial_leaves_a_mark_and_that_roots_the_nix(guest: Guest) -> None:

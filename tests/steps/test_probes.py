@@ -173,7 +173,7 @@ def test_a_host_key_that_is_not_the_pinned_one_is_somebody_else_s(reach: Access,
         ("echo 'Host key verification failed.' >&2; exit 255", "verification", "somebody else listens"),
         ("exit 0", "login failed", ""),
         ("sleep 30", "no end within", ""),
-        ('echo "sys_proc_info(): Unsupported"; for word; do :; done; echo $word', "holds more", "shim"),
+        ('echo "sys_proc_info(): Unsupported"; for word; do :; done; echo $word', "holds more", "compat"),
     ],
 )
 def test_a_login_that_fails_says_why(reach: Access, tmp_path: Path, script: str, message: str, hint: str) -> None:
@@ -250,4 +250,4 @@ def test_what_somebody_else_registers_is_used_though_register_is_off(tmp_path: P
 
     assert access.builders is None
     assert access.machine.mandatory == ("apple",)
-    assert access.pinned == KEY
+    assert access.pinned == (KEY,)

@@ -27,6 +27,7 @@ from tests.fakes.configured_nix import ConfiguredNix
 from tests.fakes.host import HOST_KEY, make_host
 from tests.fakes.tree import RootlessTree
 
+OFFERED = Paths(Settings()).machines
 needs_ssh = pytest.mark.skipif(process.find("ssh") is None, reason="needs OpenSSH's client")
 
 
@@ -252,7 +253,48 @@ def test_unregistered_nothing_is_wanted_and_what_is_left_is_withdrawn(tmp_path: 
         found.what for found in drift
     }
     assert unregistered.check() == []
+    assert set(host.snapshot()) - untouched == {host.tree.real(OFFERED)}
+    assert host.text(OFFERED).splitlines()[1] == machines.ours(Settings(), HOST_KEY.decode()).line
+    # and back
+    assert [found.detail for found in host.registration().check() if found.what == str(OFFERED)] == [
+        "is not wanted: register is true"
+    ]
+    host.registration().apply()
+    assert host.registration().check() == []
+    assert host.tree.read(OFFERED) is None
+
+
+def test_unregistered_the_directory_of_an_alias_of_somebody_else_stays(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    host.tree.make_directory(CONTROL_SOCKETS, mode=0o700)
+    unregistered = host.registration(register=False)
+
+    unregistered.apply()
+
+    assert unregistered.check() == []
+    assert host.tree.attributes(CONTROL_SOCKETS)
+
+
+def test_unregistered_the_line_to_include_goes_with_the_builder(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    untouched = set(host.snapshot())
+    unregistered = host.registration(register=False)
+    unregistered.apply()
+
+    for _ in range(2):
+        unregistered.revert()
+
     assert set(host.snapshot()) == untouched
+
+
+def test_unregistered_there_is_no_line_without_a_host_key(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    host.tree.remove(public_half(Paths(Settings()).host_key))
+    unregistered = host.registration(register=False)
+
+    assert [found.detail for found in unregistered.check()] == ["cannot be written: the guest's host key is absent"]
+    with pytest.raises(BuilderError, match="pinned"):
+        unregistered.apply()
 
 
 def test_a_directory_of_sockets_that_others_may_enter_is_closed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import GUEST_NIX, GUEST_PROFILE, SSHD_CONFIG, Paths
 from darlingbuilder.steps.profile import profile_of
-from tests.fakes.live import SSHD
+from tests.fakes.live import ENV, SSHD
 from tests.steps.prerequisites.machine import listening
 from tests.steps.running_builder import Site, site
 
@@ -47,7 +47,7 @@ def current(ours: Site) -> str:
 
 
 def test_a_boot_gives_an_sshd_that_greets(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
 
     assert sshd.poll() is None
     assert ours.greets()
@@ -58,7 +58,7 @@ def test_the_store_is_mounted_before_sshd_starts(ours: Site) -> None:
     ours.builder.boot()
 
     [(command, mounted)] = ours.darling.commands
-    assert command == (SSHD, "-D", "-e", "-f", str(SSHD_CONFIG))
+    assert command == (ENV, SSHD, "-D", "-e", "-f", str(SSHD_CONFIG))
     assert mounted == ours.world.host.real(Paths(ours.settings).nix)
 
 
@@ -69,6 +69,7 @@ def test_systemd_is_told_what_goes_on(ours: Site) -> None:
     assert ours.heard == [
         "STATUS=booting the container",
         "STATUS=starting sshd",
+        "STATUS=trying the guest's Nix",
         "STATUS=shutting the container down",
     ]
 
@@ -124,9 +125,8 @@ def test_an_sshd_that_punishes_is_told_not_to(ours: Site, *, knows: bool) -> Non
     assert ("PerSourcePenalties=no" in ours.darling.commands[0][0]) is knows
 
 
-def test_a_new_nix_that_answers_is_kept_alone(ours: Site) -> None:
+def test_a_new_nix_that_builds_is_kept_alone(ours: Site) -> None:
     upgraded(ours)
-    ours.darling.answers[NIX_STORE] = lambda _command: (0, f"nix-store (Nix) {NEW}\n")
 
     ours.builder.boot()
 
@@ -134,34 +134,59 @@ def test_a_new_nix_that_answers_is_kept_alone(ours: Site) -> None:
     assert current(ours) == NEW
 
 
-@pytest.mark.parametrize(("code", "said"), [(0, ""), (127, "not found\n"), (132, "Illegal instruction\n")])
-def test_a_new_nix_that_does_not_answer_gives_way_to_the_old_one(
-    ours: Site, capfd: pytest.CaptureFixture[str], code: int, said: str
+@pytest.mark.parametrize("harm", ["exit 0", "exec /nowhere", "kill -ILL $$", "kill -ILL 0"])
+def test_a_new_nix_that_cannot_build_gives_way_to_the_old_one(
+    ours: Site, capfd: pytest.CaptureFixture[str], harm: str
 ) -> None:
     upgraded(ours)
-    ours.darling.answers[NIX_STORE] = lambda _command: (code, said)
+    ours.darling.shell.nixes[NEW] = harm
 
     ours.builder.boot()
 
     assert current(ours) == OLD
-    assert "the new Nix does not answer" in capfd.readouterr().err
+    assert versions(ours) == [OLD, NEW]  # which tells init that it is no longer to be chosen
+    assert ours.greets()
+    said = capfd.readouterr().err
+    assert "the new Nix is not used" in said
+    assert f"kept={profile_of(ours.settings, ours.world).current().path}" in said  # type: ignore[union-attr] # as above
 
 
-def test_a_nix_without_a_previous_one_is_not_asked(ours: Site) -> None:
-    asked: list[str] = []
+def test_a_new_nix_that_hangs_gives_way_to_the_old_one(ours: Site) -> None:
+    upgraded(ours)
+    ours.init(nix__version=NEW, boot_timeout="1")
+    ours.darling.shell.nixes[NEW] = "sleep 30"
 
-    def answer(command: tuple[str, ...]) -> tuple[int, str]:
-        asked.append(command[0])
-        return 0, ""
-
-    ours.darling.answers[NIX_STORE] = answer
     ours.builder.boot()
 
-    assert asked == []
+    assert current(ours) == OLD
+
+
+def test_without_a_nix_that_can_build_there_is_no_builder(ours: Site) -> None:
+    ours.darling.shell.nixes[NEW] = "echo no space >&2; exit 1"
+
+    with pytest.raises(DarlingError, match=r"cannot serve in this guest: .* ended with status 1: no space") as caught:
+        ours.builder.boot()
+
+    assert compatibility.nix_advice() in caught.value.hint
+
+
+def test_a_nix_that_has_passed_is_not_tried_at_the_next_start(ours: Site) -> None:
+    ours.builder.boot()
+    ours.builder.shutdown()
+    tried: list[tuple[str, ...]] = []
+
+    def answer(command: tuple[str, ...]) -> tuple[int, str]:
+        tried.append(command)
+        return 1, ""
+
+    ours.darling.answers["/bin/bash"] = answer
+    ours.builder.boot()
+
+    assert tried == []
 
 
 def test_the_watchdog_is_fed_until_sshd_ends(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
     ours.on_hearing = lambda _line: ours.darling.kill_sshd() if ours.heard.count("WATCHDOG=1") == 3 else None
 
     with pytest.raises(DarlingError, match="sshd has ended"):
@@ -171,7 +196,7 @@ def test_the_watchdog_is_fed_until_sshd_ends(ours: Site) -> None:
 
 
 def test_the_end_of_sshd_is_noticed_in_the_midst_of_an_interval(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
     threading.Timer(0.2, ours.darling.kill_sshd).start()
     start = time.monotonic()
 
@@ -182,7 +207,7 @@ def test_the_end_of_sshd_is_noticed_in_the_midst_of_an_interval(ours: Site) -> N
 
 
 def test_the_end_of_the_container_is_noticed(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
     ours.on_hearing = lambda _line: setattr(ours.darling, "_up", False)
 
     with pytest.raises(DarlingError, match="the container has ended"):
@@ -190,7 +215,7 @@ def test_the_end_of_the_container_is_noticed(ours: Site) -> None:
 
 
 def test_the_watchdog_goes_hungry_while_sshd_does_not_greet(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
     ours.darling.mute.touch()
     threading.Timer(0.4, ours.darling.kill_sshd).start()
 
@@ -201,7 +226,7 @@ def test_the_watchdog_goes_hungry_while_sshd_does_not_greet(ours: Site) -> None:
 
 
 def test_without_builds_draining_ends_at_once_and_takes_no_new_connection(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
     start = time.monotonic()
 
     ours.builder.drain()
@@ -254,7 +279,7 @@ def test_draining_leaves_anothers_server_on_the_port_alone(ours: Site) -> None:
 
 
 def test_after_a_shutdown_nothing_is_left_running(ours: Site) -> None:
-    sshd = ours.builder.boot()
+    sshd, _ = ours.builder.boot()
 
     for _ in range(2):
         ours.builder.shutdown()

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core.errors import SystemdError
-from darlingbuilder.core.paths import HOST_KEY, SSHD_CONFIG, UNIT, UNIT_FILE, Paths
+from darlingbuilder.core.paths import HOST_KEY, SHIM, SSHD_CONFIG, UNIT, UNIT_FILE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.service import Service
 from tests.fakes.world import FakeWorld, fake_world
+
+MARKER = Paths(Settings()).marker
 
 
 @pytest.fixture
@@ -18,7 +20,8 @@ def world(tmp_path: Path) -> FakeWorld:
     """Give a machine with a unit and the files that its service reads."""
     world = fake_world(tmp_path).with_prefix()
     write_unit(world)
-    for path in (SSHD_CONFIG, HOST_KEY):
+    world.host.write(MARKER, b"{}")
+    for path in (SSHD_CONFIG, HOST_KEY, SHIM):
         world.darling.files().write(path, b"x")
     world.host.make_directory(Paths(Settings()).nix)
     select_nix(world)
@@ -62,9 +65,10 @@ def test_one_that_has_failed_is_started_again(service: Service, world: FakeWorld
         (write_unit, UNIT_FILE),
         (lambda world: world.darling.files().write(SSHD_CONFIG, b"y"), SSHD_CONFIG),
         (lambda world: world.darling.files().write(HOST_KEY, b"y"), HOST_KEY),
+        (lambda world: world.darling.files().write(SHIM, b"y"), SHIM),
         (lambda world: select_nix(world, "2.20.3"), "/nix/var/nix/profiles/default"),
     ],
-    ids=["unit", "sshd_config", "host key", "Nix"],
+    ids=["unit", "sshd_config", "host key", "shim", "Nix"],
 )
 def test_one_that_is_older_than_what_it_reads_is_started_anew(
     service: Service, world: FakeWorld, touch: Callable[[FakeWorld], None], path: object
@@ -78,6 +82,13 @@ def test_one_that_is_older_than_what_it_reads_is_started_anew(
     service.apply()
     assert service.check() == []
     assert world.systemd.unit(UNIT).main_pid != before
+
+
+def test_settings_that_it_does_not_read_leave_it_running(service: Service, world: FakeWorld) -> None:
+    # Nor do those of an init that failed and of the next one, which takes them back: the unit names what counts.
+    service.apply()
+    world.host.write(MARKER, b"{ }")
+    assert service.check() == []
 
 
 def test_one_that_does_not_start_is_an_error(service: Service, world: FakeWorld) -> None:

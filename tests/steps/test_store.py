@@ -18,7 +18,7 @@ PATHS = Paths(Settings())
 def world(tmp_path: Path) -> FakeWorld:
     """Give a machine with a prefix and the guest's Nix beside it."""
     world = fake_world(tmp_path).with_prefix()
-    world.host.write(PATHS.nix / "store/hello", b"hello\n")
+    world.host.write(PATHS.store / "hello", b"hello\n")
     return world
 
 
@@ -102,5 +102,5 @@ def test_revert_leaves_what_is_mounted_while_the_container_runs(store: Store, wo
 
     store.revert()
 
-    assert world.host.read(PATHS.nix / "store/hello") == b"hello\n"
+    assert world.host.read(PATHS.store / "hello") == b"hello\n"
     assert world.darling.is_mounted(GUEST_NIX)

@@ -1,6 +1,7 @@
 """The unit: one file, read by systemd, enabled."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
-from darlingbuilder.core.errors import ForeignFileError, SystemdError
+from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError, SystemdError
 from darlingbuilder.core.paths import UNIT, UNIT_FILE
+from darlingbuilder.steps import units as step
 from darlingbuilder.steps.units import Units, installed_state, program
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
@@ -104,12 +106,42 @@ def test_a_unit_that_says_nothing_of_a_state_has_none(world: FakeWorld, content:
     assert installed_state(world.host) is None
 
 
+@pytest.mark.parametrize(
+    "flags", [{"compat": "always"}, {"compat_builds": "false"}, {"darling": "/opt/darling"}], ids=",".join
+)
+def test_what_serve_reads_at_its_start_makes_another_unit(world: FakeWorld, flags: dict[str, str]) -> None:
+    # The same file says it all: flags would be repeated for the hook, and be in the unit by that alone.
+    def said(flags: dict[str, str]) -> bytes:
+        settings = chosen(**flags)
+        origins = dict.fromkeys(settings.origins, "file")
+        Units(replace(settings, origins=origins), world).apply()
+        return world.host.read(UNIT_FILE) or b""
+
+    assert said(flags) != said({})
+
+
 def test_limits_and_times_are_those_of_the_settings(world: FakeWorld) -> None:
     Units(chosen(nofile="512", boot_timeout="10", grace="100"), world).apply()
 
     assert value(world, "LimitNOFILE").split(":")[0] == "512"
     assert int(value(world, "TimeoutStartSec")) > 2 * 2 * 10
     assert int(value(world, "TimeoutStopSec")) > 100
+
+
+def test_what_the_builder_may_take_is_in_the_unit(world: FakeWorld) -> None:
+    chosen_limits = {"limits__cpu_quota": "250%", "limits__memory_max": "8G", "limits__tasks_max": "900"}
+    Units(chosen(**chosen_limits, limits__nice="10"), world).apply()
+
+    keys = ("CPUQuota", "MemoryMax", "TasksMax", "OOMScoreAdjust", "IOWeight", "Nice")
+    assert [value(world, key) for key in keys] == ["250%", "8G", "900", "500", "100", "10"]
+
+
+def test_a_limit_that_is_not_set_is_left_to_systemd(world: FakeWorld) -> None:
+    Units(chosen(), world).apply()
+
+    text = (world.host.read(UNIT_FILE) or b"").decode()
+    assert "CPUQuota=" not in text
+    assert "TasksMax=" not in text
 
 
 def edited(world: FakeWorld) -> None:
@@ -186,3 +218,83 @@ def same_words(first: Config, second: Config, world: FakeWorld) -> bool:
 def test_a_default_that_is_said_by_nobody_is_not_repeated(world: FakeWorld) -> None:
     assert not same_words(chosen(), chosen(port="2222"), world)
     assert "--port=2222" not in value(world, "ExecStartPre")
+
+
+@pytest.fixture
+def brought(world: FakeWorld) -> Units:
+    """A unit that the system's own configuration brings, as NixOS does: a link into a store."""
+    store = Path("/nix/store/x-system-units") / UNIT
+    world.host.write(store, b"[Service]\nExecStart=/nix/store/x/bin/darlingbuilder serve --state=/srv/builder\n")
+    world.host.make_directory(UNIT_FILE.parent)
+    world.host.write_link(UNIT_FILE, str(world.host.real(store)))
+    return Units(chosen(install_unit="false"), world)
+
+
+def test_a_unit_that_the_system_brings_is_taken_as_it_is(brought: Units, world: FakeWorld) -> None:
+    link = world.host.link(UNIT_FILE)
+
+    assert brought.check() == []
+    brought.apply()
+    brought.revert()
+
+    assert world.host.link(UNIT_FILE) == link
+    assert brought.check() == []
+    assert installed_state(world.host) == Path("/srv/builder")
+
+
+def test_a_unit_that_the_system_should_bring_and_does_not_is_asked_for(world: FakeWorld) -> None:
+    units = Units(chosen(install_unit="false"), world)
+
+    assert details(units) == ["is not-found, and install_unit is false"]
+    with pytest.raises(PrerequisiteError) as raised:
+        units.apply()
+    units.revert()
+
+    assert "darlingbuilder config unit" in raised.value.hint
+
+
+def test_a_unit_of_ours_makes_way_for_the_one_that_the_system_brings(units: Units, world: FakeWorld) -> None:
+    units.apply()
+    world.systemd.packaged.add(UNIT)
+    relying = Units(chosen(install_unit="false"), world)
+
+    assert details(relying) == ["is not wanted: install_unit is false"]
+    relying.apply()
+
+    assert relying.check() == []
+    assert world.host.read(UNIT_FILE) is None
+
+
+def test_a_unit_of_ours_goes_at_the_end_even_if_it_is_no_longer_wanted(units: Units, world: FakeWorld) -> None:
+    units.apply()
+
+    Units(chosen(install_unit="false"), world).revert()
+
+    assert world.host.read(UNIT_FILE) is None
+
+
+def test_a_mask_is_the_system_s_own_if_the_unit_is(brought: Units, world: FakeWorld) -> None:
+    world.host.remove(UNIT_FILE)
+    world.host.write_link(UNIT_FILE, "/dev/null")
+
+    assert details(brought) == ["is masked"]
+    with pytest.raises(PrerequisiteError):
+        brought.apply()
+
+    assert world.host.link(UNIT_FILE) == "/dev/null"
+
+
+def test_the_program_is_the_script_beside_python_or_the_one_that_was_called(tmp_path: Path) -> None:
+    for directory in ("python", "package"):
+        script = tmp_path / directory / "darlingbuilder"
+        script.parent.mkdir()
+        script.touch(mode=0o755)
+    beside, called = tmp_path / "python/darlingbuilder", tmp_path / "package/darlingbuilder"
+    link = tmp_path / "darlingbuilder"
+    link.symlink_to(called)
+
+    assert step.located(beside, called) == [str(beside)]
+    beside.unlink()
+    assert step.located(beside, link) == [str(called)]
+    for other in (Path("darlingbuilder"), Path("/usr/bin/pytest"), tmp_path / "gone/darlingbuilder"):
+        assert step.located(beside, other)[1:] == ["-m", "darlingbuilder"]

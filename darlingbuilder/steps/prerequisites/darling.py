@@ -8,7 +8,7 @@ from darlingbuilder.adapters.process import Completed
 from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.prerequisites import guestcalls, guestssh
+from darlingbuilder.steps.prerequisites import cure, guestcalls, guestssh
 from darlingbuilder.steps.prerequisites.finding import Finding, Surroundings, Verdict, failure, ok, warning
 from darlingbuilder.steps.prerequisites.guest import (
     QUESTION_SECONDS,
@@ -41,9 +41,6 @@ _SLOW_END = 5.0
 _LOST = 128 + 9
 _TERMINATED = 128 + 15
 _BY_HAND = "run it by hand: darling shell"
-_SHIM = "nothing: the compat shim cures it ({})"
-# The oldest macOS for which nixpkgs builds, from the named release on; the guest's Nix itself is of nixpkgs, too.
-NEEDS = {"25.05": 11, "25.11": 14}
 
 
 def version(scratch: Scratch) -> Verdict:
@@ -159,7 +156,7 @@ def judge_group(said: Completed) -> Verdict:
     survived = re.search(r"^survived=(\d+)$", said.stdout, re.MULTILINE)
     if survived is None:
         return warning(
-            f"SIGTERM to a child ends its parent, too ({outcome(said, 0)})", _SHIM.format("signals"), said.code
+            f"SIGTERM to a child ends its parent, too ({outcome(said, 0)})", cure.hint("signals"), said.code
         )
     code = int(survived[1])
     if code == _TERMINATED:
@@ -232,8 +229,9 @@ def identity(scratch: Scratch) -> Verdict:
 def judge_identity(told: str, nix: str) -> Verdict:
     """Compare the macOS that the guest says it is with what nixpkgs' releases, and so the guest's Nix, need."""
     major = int(told.partition(".")[0])
-    served = [release for release, least in NEEDS.items() if major >= least]
-    beyond = [(release, least) for release, least in NEEDS.items() if major < least]
+    # Sorted by release in the table; the guest's Nix itself is of nixpkgs, too.
+    served = [row.release for row in compatibility.table().nixpkgs if major >= row.macos]
+    beyond = [(row.release, row.macos) for row in compatibility.table().nixpkgs if major < row.macos]
     detail = f"macOS {told}, for {nix}"
     if not beyond:
         return ok(f"{detail}: enough for nixpkgs {served[-1]} and later", told)

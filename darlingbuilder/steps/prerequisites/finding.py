@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darlingbuilder.adapters import process, tcp
+from darlingbuilder.adapters import idmapped, process, tcp
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import Owner
 
 Figure = int | float | str | None
 
@@ -64,6 +65,7 @@ class Surroundings:
     kernel: str = field(default_factory=lambda: os.uname().release)
     find: Callable[[str], Path | None] = process.find
     resolves: Callable[[str, float], bool] = tcp.resolves
+    shareable: Callable[[Path, Owner], str] = idmapped.trial
     today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from darlingbuilder.steps.prerequisites import cure
 from darlingbuilder.steps.prerequisites.finding import Verdict, ok, warning
 from darlingbuilder.steps.prerequisites.guest import ask, guest
 from darlingbuilder.steps.prerequisites.scratch import Scratch, UnseenError, outcome
@@ -24,7 +25,7 @@ def judge_lchflags(told: str) -> Verdict:
     if told in _REFUSALS:
         return ok(f"{told} for a symbolic link, which Nix takes", told)
     if told == "EINVAL":
-        return warning("EINVAL for a symbolic link", "nothing: the compat shim cures it (lchflags)", told)
+        return warning("EINVAL for a symbolic link", cure.hint("lchflags"), told)
     return warning(
         f"{told} for a symbolic link, which Nix does not take", "report it to darlingbuilder: no shim is known", told
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 from darlingbuilder.adapters import tcp
 from darlingbuilder.adapters.darling import Darling
 from darlingbuilder.adapters.process import Completed, Running
-from darlingbuilder.adapters.sshclient import Client
+from darlingbuilder.adapters.sshclient import Login
 from darlingbuilder.core import keypair, render, wait
 from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.steps.prerequisites import cure
 from darlingbuilder.steps.prerequisites.finding import Verdict, failure, ok, warning
 from darlingbuilder.steps.prerequisites.guest import responsive
 from darlingbuilder.steps.prerequisites.scratch import Scratch, UnseenError, outcome, shown, tail
@@ -50,7 +51,7 @@ def judge_ipv4(seen: Answers) -> Verdict:
     if _IP_OPTIONS in seen.log or (seen.ipv6 or "").startswith(_SSH):
         return warning(
             f"connections to {_IPV4} die, those to {_IPV6} do not",
-            "nothing: the compat shim cures it (getsockopt)",
+            cure.hint("getsockopt"),
             "dies",
         )
     said = f"; it says: {shown(seen.log)}" if seen.log else ""
@@ -71,7 +72,8 @@ def output(scratch: Scratch) -> Verdict:
         )
     word = secrets.token_hex(8)
     limit = scratch.left(_LOGIN_SECONDS)
-    said = _client(scratch, seen.port, address).run("echo", word, timeout=limit)
+    login = _login(scratch, seen.port, address)
+    said = scratch.surroundings.world.ssh.session(login, f"echo {word}", timeout=limit)
     return judge_output(said, word, limit)
 
 
@@ -87,7 +89,7 @@ def judge_output(said: Completed, word: str, seconds: float) -> Verdict:
         return ok("a session prints what it is asked to, and nothing else", 0)
     detail = f"{len(stray)} stray lines in a session: {shown(' / '.join(stray))}"
     if all(_STRAY in line for line in stray):
-        return warning(detail, "nothing: the compat shim cures it (proc_pidinfo)", len(stray))
+        return warning(detail, cure.hint("proc_pidinfo"), len(stray))
     return failure(
         detail, "find what prints that (a profile in /etc of the guest?); the shim does not cure it", len(stray)
     )
@@ -133,18 +135,15 @@ def _configure(scratch: Scratch, darling: Darling, port: int) -> None:
     tree.write(scratch.directory / "keys" / "known_hosts", known.encode())
 
 
-def _client(scratch: Scratch, port: int, address: str) -> Client:
-    settings = (
-        f"IdentityFile={scratch.keys / 'user'}",
-        f"Port={port}",
-        f"UserKnownHostsFile={scratch.keys / 'known_hosts'}",
-        f"HostKeyAlias={_ALIAS}",
-        "StrictHostKeyChecking=yes",
-        "IdentitiesOnly=yes",
-        "BatchMode=yes",
+def _login(scratch: Scratch, port: int, address: str) -> Login:
+    return Login(
+        user=scratch.account.name,
+        port=port,
+        key=scratch.keys / "user",
+        known_hosts=scratch.keys / "known_hosts",
+        alias=_ALIAS,
+        address=address,
     )
-    options = ("-F", "none", *(word for setting in settings for word in ("-o", setting)))
-    return Client(f"{scratch.account.name}@{address}", options)
 
 
 def _free_port() -> int:

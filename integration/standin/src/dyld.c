@@ -21,10 +21,13 @@
 #define LIST "DARLINGBUILDER_COMPAT"
 
 static const char *const symbols[CORRECTIONS] = {
-	"_getsockopt", "_proc_pidinfo", "_lchflags", "_execve", "_posix_spawn",
+	"_getsockopt", "_proc_pidinfo", "_lchflags", "_sigaction", "_signal", "_execve", "_posix_spawn",
 };
-static const char *const names[CORRECTIONS] = {"getsockopt", "proc_pidinfo", "lchflags", "spawn", "spawn"};
+static const char *const names[CORRECTIONS] = {
+	"getsockopt", "proc_pidinfo", "lchflags", "signals", "signals", "spawn", "spawn",
+};
 
+static bool started;
 static unsigned corrections;
 
 /* `NAME=value`, copied since sshd writes over the memory in which a process gets its environment. */
@@ -37,11 +40,6 @@ static int (*libc_spawn)(
 	pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[]);
 static int (*libc_spawnp)(
 	pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[]);
-
-bool in_force(enum correction which)
-{
-	return corrections & 1u << which;
-}
 
 static bool lists(const char *all, const char *name)
 {
@@ -92,6 +90,9 @@ static void hide_and_carry(const char *inserted, const char *listed)
 
 __attribute__((constructor)) static void start(void)
 {
+	if (started)
+		return;
+	started = true;
 	libc_execve = dlsym(RTLD_NEXT, "execve");
 	libc_execvpe = dlsym(RTLD_NEXT, "execvpe");
 	libc_spawn = dlsym(RTLD_NEXT, "posix_spawn");
@@ -104,6 +105,13 @@ __attribute__((constructor)) static void start(void)
 		if (!lists(listed, names[i]))
 			corrections &= ~(1u << i);
 	hide_and_carry(inserted, listed);
+}
+
+/* Whoever asks may be a constructor that runs before ours. */
+bool in_force(enum correction which)
+{
+	start();
+	return corrections & 1u << which;
 }
 
 static size_t length(char *const envp[])

@@ -49,6 +49,7 @@ def around(world: FakeWorld, settings: Settings) -> Surroundings:
         uid=0,
         processor="x86_64",
         kernel="6.18.0",
+        shareable=lambda _store, _owner: "",
         find=lambda name: Path("/usr/bin") / name,
         today=dt.date(2026, 4, 1),
     )

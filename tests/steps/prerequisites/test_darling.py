@@ -60,7 +60,10 @@ def test_a_stock_darling_has_defects_but_none_that_stands_in_the_way(tmp_path: P
     assert [found.name for found in findings.values() if found.level is Level.FAILURE] == []
     assert findings["version"].figure == "0123abc"
     assert (findings["exit after kill"].level, findings["exit after kill"].figure) == (Level.WARNING, 0)
-    assert "compat shim cures it (signals)" in findings["process group"].hint
+    hint = findings["process group"].hint
+    assert "«signals» (a fatal signal ends its own process alone)" in hint
+    assert 'compat = "auto"' in hint
+    assert "compat_builds" in hint
     assert (findings["open files"].level, findings["open files"].figure) == (Level.OK, 256)
     assert findings["identity"].figure == "11.7.4"
     assert findings["boot output"].link.endswith("/1510")

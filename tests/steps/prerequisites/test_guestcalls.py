@@ -19,7 +19,7 @@ def test_nix_takes_success_and_enotsup_for_a_link(told: str, level: Level) -> No
     verdict = guestcalls.judge_lchflags(told)
 
     assert (verdict.level, verdict.figure) == (level, told)
-    assert ("compat shim" in verdict.hint) is (told == "EINVAL")
+    assert ('compat = "auto"' in verdict.hint) is (told == "EINVAL")
 
 
 @pytest.mark.parametrize(("told", "level"), [("ok", Level.OK), ("ENOTSUP", Level.OK), ("ENOSYS", Level.WARNING)])

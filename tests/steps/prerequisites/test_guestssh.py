@@ -31,7 +31,7 @@ def test_an_sshd_that_dies_by_ipv4_alone_is_cured(seen: Answers, level: Level, s
 
     assert verdict.level is level
     assert says in verdict.detail
-    assert ("compat shim" in verdict.hint) is (level is Level.WARNING)
+    assert ('compat = "auto"' in verdict.hint) is (level is Level.WARNING)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""The build hooks of this machine's Nix: which know an old machines line only, and how all of them are made to wait.
+
+Read in build-remote.cc and ssh.cc of 2.8.0, 2.26.3 and 2.34.8, which all agree that
+
+- a hook reads the machines when it starts, and never again. One that finds no free slot, or no machine for what it is
+  asked, lives on and is asked again, for hours where a build is that long;
+- to choose a machine it takes ``current-load/main-lock``, and lets it go before it connects; it reads the key file
+  then, for each connection starts an ssh;
+- it asks ssh whether there is a master connection *after* it has started its own, and where there is one, it does
+  not wait for ssh's word that it is connected. If the master goes in between, it waits for that word for ever, or
+  takes it for a part of Nix's protocol.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from darlingbuilder.adapters import procfs
+from darlingbuilder.core import wait
+from darlingbuilder.core.errors import NixError
+
+# «nix __build-remote» since 2.19; a program of its own before.
+_HOOKS = frozenset({"build-remote", "__build-remote"})
+_MAIN_LOCK = "main-lock"
+_SECONDS_FOR_LOCK = 30.0
+# A login takes 0.37 s in a Darling guest, some more where many come at once.
+_SECONDS_TO_LOG_IN = 5.0
+# A hook reads the machines a moment after its start.
+_SECONDS_TO_READ = 1.0
+
+
+class BuildHooks(Protocol):
+    """Those who connect to the builder for Nix."""
+
+    def ignorant(self, since: float) -> list[int]:
+        """List those that may have read the machines before ``since``, in epoch seconds, and are yet to connect."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Let none of them begin to connect meanwhile; those that had begun are connected at the start.
+
+        Builds that are connected go on, others wait; those for other machines, too: keep it short. Raises NixError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class NixHooks:
+    """The hooks of the Nix whose ``current-load`` is ``directory``."""
+
+    directory: Path
+    seconds_to_log_in: float = _SECONDS_TO_LOG_IN
+
+    def ignorant(self, since: float) -> list[int]:
+        """See BuildHooks. One that has an ssh has its machine."""
+        everything = procfs.everything()
+        connected = {found.parent for found in everything if found.name == "ssh" and not found.zombie}
+        hooks = (found.pid for found in everything if _is_hook(found) and found.pid not in connected)
+        begun = ((pid, procfs.started(pid)) for pid in hooks)
+        return [pid for pid, when in begun if when and when < since + _SECONDS_TO_READ]
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """See BuildHooks."""
+        try:
+            descriptor = os.open(self.directory / _MAIN_LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:  # no hook has ever run
+            yield
+            return
+        try:
+            if not wait.until(lambda: _taken(descriptor), seconds=_SECONDS_FOR_LOCK):
+                raise NixError(
+                    f"{self.directory / _MAIN_LOCK} is not to be had within {_SECONDS_FOR_LOCK:g} s",
+                    hint=f"Nix holds it for moments only; see who does now: fuser {self.directory / _MAIN_LOCK}",
+                )
+            time.sleep(self.seconds_to_log_in)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _is_hook(found: procfs.Process) -> bool:
+    return not found.zombie and any(PurePath(word).name in _HOOKS for word in found.arguments[:2])
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""The journal of systemd, read by journalctl."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+
+from darlingbuilder.adapters import process
+from darlingbuilder.core import ending
+from darlingbuilder.core.errors import PrerequisiteError
+
+# systemd's own message that a unit's process has ended (sd-messages(3): SD_MESSAGE_UNIT_PROCESS_EXIT).
+_PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"
+_MICROSECONDS = 1e6
+_SECONDS = 10
+
+
+class End(msgspec.Struct, frozen=True):
+    """How a unit's main process ended, and when, in seconds of the epoch; ``how``: «status 1», «signal KILL»."""
+
+    at: float | None
+    how: str
+
+
+class _Entry(msgspec.Struct):
+    """What systemd's message says of it."""
+
+    EXIT_CODE: str
+    EXIT_STATUS: str
+    at: str = msgspec.field(name="__REALTIME_TIMESTAMP")
+
+
+def last_end(unit: str) -> End | None:
+    """Give the last end of ``unit`` that the journal knows of; None if it knows of none, or cannot be read."""
+    matches = (f"UNIT={unit}", f"MESSAGE_ID={_PROCESS_EXIT}", "_PID=1")
+    with contextlib.suppress(PrerequisiteError, msgspec.MsgspecError, ValueError):
+        printed = process.run(
+            "journalctl", "--output", "json", "--lines", "1", "--quiet", "--no-pager", *matches,
+            timeout=_SECONDS,
+            check=False,
+        ).stdout  # fmt: skip
+        entry = msgspec.json.decode(printed, type=_Entry)
+        by = ending.by_status if entry.EXIT_CODE == "exited" else ending.by_signal
+        return End(int(entry.at) / _MICROSECONDS, by(int(entry.EXIT_STATUS)))
+    return None
+
+
+def show(
+    matches: Sequence[str], *, follow: bool, since: str | None, lines: int | None, priority: str | None, json: bool
+) -> NoReturn:
+    """Become journalctl, which prints what fits ``matches`` (journalctl(1)), with all fields as ``json``."""
+    options = [
+        *(["--follow"] if follow else ["--no-pager"]),
+        *([f"--since={since}"] if since else []),
+        *([f"--lines={lines}"] if lines is not None else []),
+        *([f"--priority={priority}"] if priority else []),
+        *(["--output=json"] if json else ["--no-hostname"]),
+    ]
+    process.become("journalctl", *options, *matches, start=process.Start())

@@ -1,0 +1,54 @@
+"""Roots among the host's, for what the guest's own paths need of the host's store."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core.paths import HOST_ROOTS
+from darlingbuilder.core.storepath import is_store_path, name_of
+from darlingbuilder.steps.sharing.hostpaths import HostPaths
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class HostRoots:
+    """A directory of links among the host's gc roots; the host's Nix deletes nothing that they lead to."""
+
+    world: World
+
+    def held(self) -> set[str]:
+        """List the store paths that are kept."""
+        tree = self.world.host
+        return {target for name in tree.names(HOST_ROOTS) if (target := tree.link(HOST_ROOTS / name))}
+
+    def hold(self, paths: AbstractSet[str], hosts: HostPaths) -> set[str]:
+        """Keep ``paths`` on the host, and give those that it still holds valid: the others went before.
+
+        A collection that runs has read its roots already; only Nix can tell it of new ones. Raises NixError.
+        """
+        # The guest's user may have made them up.
+        valid = hosts.still(frozenset(filter(is_store_path, paths)))
+        new = sorted(path for path in valid if self.world.host.link(_link(path)) != path)
+        for path in new:
+            self.world.host.write_link(_link(path), path)
+        for start in range(0, len(new), _AT_ONCE):
+            self.world.nix.guard(new[start : start + _AT_ONCE])
+        kept = hosts.still(valid) if new else valid
+        self.release(valid - kept)
+        return kept
+
+    def release(self, paths: AbstractSet[str]) -> None:
+        """Keep ``paths`` no longer. Succeeds if they are not kept."""
+        for path in paths:
+            self.world.host.remove(_link(path))
+
+    def remove(self) -> None:
+        """Keep nothing any longer, and leave nothing behind."""
+        self.release(self.held())
+        self.world.host.remove_if_empty(HOST_ROOTS)
+
+
+def _link(path: str) -> Path:
+    return HOST_ROOTS / name_of(path)

@@ -1,0 +1,91 @@
+"""The upper layer of the guest's store, as its user sees it from the host: what is the guest's own."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK_SUFFIX = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Upper:
+    """An open directory; made and used by a process that is the guest's user, whose links lead it nowhere new."""
+
+    descriptor: int
+
+    def names(self) -> set[str]:
+        """List what is the guest's own; a whiteout, by which the overlay hides something of the host's, is not."""
+        return {
+            entry.name for entry in os.scandir(self.descriptor) if not _is_whiteout(entry.stat(follow_symlinks=False))
+        }
+
+    def has(self, name: str) -> bool:
+        """Whether ``name`` is the guest's own."""
+        found = self._stat(name)
+        return found is not None and not _is_whiteout(found)
+
+    def occupied(self, name: str) -> bool:
+        """Whether ``name`` of the host's is not seen through this layer."""
+        return self._stat(name) is not None
+
+    def remove(self, name: str) -> bool:
+        """Remove ``name`` whole. Says whether it is gone."""
+        with contextlib.suppress(OSError, RecursionError):
+            _remove(self.descriptor, name)
+        return self._stat(name) is None
+
+    def stale(self) -> set[str]:
+        """List whiteouts, and what may be a forgotten lock: of a store path like «…-Cargo.lock» only Nix can tell."""
+        return {entry.name for entry in os.scandir(self.descriptor) if _is_stale(entry)}
+
+    def _stat(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+
+@contextlib.contextmanager
+def opened(store: Path) -> Iterator[Upper]:
+    """Open the layer that lies in ``store``."""
+    descriptor = os.open(store, _DIRECTORY)
+    try:
+        yield Upper(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_whiteout(found: os.stat_result) -> bool:
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _is_stale(entry: "os.DirEntry[str]") -> bool:
+    found = entry.stat(follow_symlinks=False)
+    # Nix writes one byte into a lock that it has removed.
+    is_lock = entry.name.endswith(_LOCK_SUFFIX) and stat.S_ISREG(found.st_mode) and found.st_size <= 1
+    return is_lock or _is_whiteout(found)
+
+
+def _remove(parent: int, name: str) -> None:
+    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        os.unlink(name, dir_fd=parent)
+        return
+    handle = os.open(name, _HANDLE, dir_fd=parent)
+    try:
+        # Nix leaves directories that nobody may write.
+        os.chmod(f"/proc/self/fd/{handle}", 0o700)  # noqa: PTH101 - by its descriptor
+        directory = os.open(".", _DIRECTORY, dir_fd=handle)
+    finally:
+        os.close(handle)
+    try:
+        for entry in os.listdir(directory):  # noqa: PTH208 - by its descriptor
+            _remove(directory, entry)
+    finally:
+        os.close(directory)
+    os.rmdir(name, dir_fd=parent)

@@ -1,0 +1,149 @@
+"""A builder brought by the system's own configuration, as NixOS does it: /etc and units out of the store."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from integration.machine.tree import Entry, differences, touched
+from integration.suite.nixos import NixOs, toml
+from integration.suite.site import CONFIG, STATE, TARBALL, UNIT, Site
+
+MACHINES = f"{STATE}/machines"
+DERIVATION = """
+derivation {
+  name = "through-the-module"; system = "x86_64-darwin"; builder = "/bin/sh";
+  args = [ "-c" "echo built > $out" ];
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A machine that was switched to a configuration with the module."""
+
+    site: Site
+    system: dict[str, Any]
+    etc: dict[str, Entry]
+
+
+@pytest.fixture(scope="module")
+def switched(site: Site) -> Switched:
+    """Do what a switch of NixOS does, in its order: files, user, units, services."""
+    run = site.machine.run
+    tool = run("which", "darlingbuilder").stdout.strip().removesuffix("/bin/darlingbuilder")
+    system = NixOs.on(site.machine).system(
+        f"""{{ services.darling-builder = {{
+          enable = true; maxJobs = 2; limits.grace = 5; setuidWrapper = false;
+          settings.darling = "{site.launcher}";
+          settings.nix = {{ tarball = "{TARBALL}"; sha256 = "{site.tarball.sha256}"; }};
+        }}; }}""",
+        packages=f'{{ tool = "{tool}"; }}',
+    )
+    write(site, CONFIG, toml(system["toml"]["darlingbuilder/config.toml"]))
+    run("ln", "--force", "--symbolic", in_store(site, CONFIG, "config.toml"), CONFIG)
+    bring_unit(site, system)
+    write(site, "/etc/ssh/ssh_config", f"{system['ssh']}\nHost *\n    SendEnv LANG\n")
+    write(site, "/etc/tmpfiles.d/00-nixos.conf", "\n".join(system["tmpfiles"]) + "\n")
+    nix = site.file("/etc/nix/nix.conf").read_text()
+    nix += f"builders = {system['nix']['builders']}\nbuilders-use-substitutes = true\n"
+    write(site, "/etc/nix/nix.conf", nix)
+    run("useradd", "--system", "--user-group", "--no-create-home", "darlingbuilder")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "nix-daemon.service")
+    run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/00-nixos.conf")
+    before = etc(site)
+    run("systemctl", "start", UNIT, timeout=180)
+    return Switched(site, system, before)
+
+
+def bring_unit(site: Site, system: dict[str, Any]) -> None:
+    """Build the unit by the module's own commands, and link it out of the store as NixOS links its units."""
+    [commands] = system["unit"]
+    file = next(word for word in commands.split() if word.endswith("darlingbuilder.toml"))
+    write(site, "/root/build.sh", "set -eu; out=/root/unit\n" + commands.replace(file, CONFIG))
+    site.machine.run("sh", "/root/build.sh")
+    unit = in_store(site, f"/root/unit/lib/systemd/system/{UNIT}", UNIT)
+    site.machine.run("ln", "--symbolic", unit, f"/etc/systemd/system/{UNIT}")
+    wants = f"/etc/systemd/system/{system['units']['darling-builder']['wantedBy'][0]}.wants"
+    site.machine.run("mkdir", "-p", wants)
+    site.machine.run("ln", "--symbolic", f"../{UNIT}", f"{wants}/{UNIT}")
+
+
+def in_store(site: Site, path: str, name: str) -> str:
+    """Put a file into the host's store, where nobody can write."""
+    site.machine.run("cp", path, f"/root/{name}")
+    return site.machine.run("nix-store", "--add", f"/root/{name}").stdout.strip()
+
+
+def write(site: Site, path: str, text: str) -> None:
+    site.file(path).parent.mkdir(parents=True, exist_ok=True)
+    site.file(path).write_text(text)
+
+
+def etc(site: Site) -> dict[str, Entry]:
+    return {path: entry for path, entry in site.machine.tree().items() if path.startswith("/etc/")}
+
+
+def test_the_unit_starts_a_builder_out_of_nothing(switched: Switched) -> None:
+    switched.site.assert_healthy()
+
+
+def test_nothing_in_etc_is_changed_but_for_the_key(switched: Switched) -> None:
+    now = etc(switched.site)
+
+    changed = {line.split()[1] for line in differences(switched.etc, now)}
+    assert changed == {"/etc/nix/darling-builder-key", "/etc/nix/darling-builder-key.pub"}
+    assert touched(switched.etc, now) == ["/etc/nix"]
+
+
+def test_nix_builds_through_the_line_that_the_service_has_written(switched: Switched) -> None:
+    entries = switched.site.file(MACHINES).read_text().splitlines()
+    [line] = [one for one in entries if not one.startswith("#")]
+    assert line.split()[:4] == ["ssh-ng://darling-builder", "x86_64-darwin", "/etc/nix/darling-builder-key", "2"]
+    assert line.split()[7] != "-"
+
+    [output] = switched.site.build(DERIVATION).stdout.split()
+
+    assert switched.site.file(output).read_text() == "built\n"
+    # The connection is kept: the directory of its socket is the system's, and init has left it alone.
+    assert list(switched.site.file("/run/darlingbuilder-ssh").iterdir())
+
+
+def test_an_init_by_hand_has_nothing_to_do(switched: Switched) -> None:
+    assert "nothing was changed" in switched.site.tool("init").stdout
+
+
+def test_a_changed_configuration_takes_effect_with_the_restart_that_nixos_makes(switched: Switched) -> None:
+    tree = {**switched.system["toml"]["darlingbuilder/config.toml"], "port": 2345, "max_jobs": 3}
+    write(switched.site, "/root/changed.toml", toml(tree))
+    store = in_store(switched.site, "/root/changed.toml", "config.toml")
+    switched.site.machine.run("ln", "--force", "--symbolic", store, CONFIG)
+    config = switched.site.file("/etc/ssh/ssh_config")
+    config.write_text(config.read_text().replace("Port 2222", "Port 2345"))
+
+    switched.site.machine.run("systemctl", "restart", UNIT, timeout=180)
+
+    switched.site.assert_healthy()
+    assert " 3 1 " in switched.site.file(MACHINES).read_text()
+
+
+def test_uninstall_leaves_what_the_system_has_brought(switched: Switched) -> None:
+    before = etc(switched.site)
+
+    switched.site.tool("uninstall", "--purge")
+
+    gone = {line.split()[1] for line in differences(before, etc(switched.site))}
+    assert gone == {"/etc/nix/darling-builder-key", "/etc/nix/darling-builder-key.pub"}
+    assert not switched.site.file(STATE).exists()
+    assert switched.site.machine.run("id", "darlingbuilder").rc == 0
+
+
+def test_without_the_unit_init_asks_for_it(switched: Switched) -> None:
+    switched.site.machine.run("rm", f"/etc/systemd/system/{UNIT}")
+    switched.site.machine.run("systemctl", "daemon-reload")
+
+    refused = switched.site.tool("init", check=False)
+
+    assert refused.rc == 5
+    assert "darlingbuilder config unit" in refused.stderr

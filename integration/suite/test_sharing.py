@@ -1,0 +1,271 @@
+"""The host's store paths in the guest's builds: valid at once, whole, not copied, and taken back with the host's."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from integration.suite.site import STATE, UNIT, Site
+
+ROOTS = "/nix/var/nix/gcroots/darling-builder"
+NIX = "/nix/var/nix/profiles/default/bin/nix-store"
+REGISTRATION, LOCAL_OVERLAY = "registration", "local-overlay"
+
+# The shell ends last: Nix kills a builder that has closed its output, as coreutils do before they exit.
+BUILD = """
+  derivation {{ name = "{name}"; system = "x86_64-darwin"; builder = "/bin/sh"; preferLocalBuild = false;
+    input = {input};
+    args = [ "-c" "{before} /bin/cat $input/text > $out; echo $input >> $out; exit $?" ]; }}
+"""
+
+
+pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=[REGISTRATION, LOCAL_OVERLAY])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def sharing(site: Site, way: str) -> Iterator[Site]:
+    """Give a builder that shares the host's store in one of the ways."""
+    if way == LOCAL_OVERLAY:
+        # Debian keeps its daemon from ordinary users.
+        site.machine.run("chmod", "0755", "/nix/var/nix/daemon-socket")
+    site.configure(store="overlay", store_validity=way)
+    site.tool("init")
+    assert f"shared by {way}" in site.status()[1]["message"]
+    yield site
+    assert_clean(site)
+    site.tool("uninstall", "--purge")
+    assert not site.file(ROOTS).exists()
+    # The next builder is to build the same anew.
+    site.machine.run("nix-collect-garbage")
+
+
+def make(site: Site, name: str, text: str, *references: str) -> str:
+    """Make a path valid on the host alone."""
+    words = " ".join([text, *references])
+    expression = (
+        f'derivation {{ name = "{name}"; system = builtins.currentSystem; builder = "/bin/sh"; '
+        f"refs = [ {' '.join(f'(builtins.storePath {path})' for path in references)} ]; "
+        f'args = [ "-c" "/bin/mkdir $out; echo {words} > $out/text; exit $?" ]; }}'
+    )
+    return site.machine.run("nix-build", "--no-out-link", "--expr", expression).stdout.strip()
+
+
+def build(site: Site, name: str, path: str, *, before: str = "") -> tuple[str, str]:
+    """Build in the guest with a path of the host's as input; gives the output and what Nix told."""
+    expression = BUILD.format(name=name, input=f"builtins.storePath {path}", before=before)
+    done = site.build(expression)
+    return done.stdout.strip(), done.stderr
+
+
+def guest(site: Site, *words: str) -> str:
+    command = ["/usr/bin/env", "NIX_CONF_DIR=/private/etc/nix", NIX, *words]
+    done = site.tool("shell", *command, check=False)
+    assert done.rc == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def assert_clean(site: Site) -> None:
+    """See that every path on either side holds what is registered."""
+    time.sleep(1)  # what was deleted on the host a moment ago is noticed
+    told = guest(site, "--verify", "--check-contents")
+    assert "disappeared" not in told, told
+    assert "modified" not in told, told
+    site.machine.run("nix-store", "--verify", "--check-contents")
+
+
+def assert_verified(site: Site, *paths: str) -> None:
+    site.machine.run("nix", "store", "verify", "--no-trust", *paths)
+
+
+def until(site: Site, command: str, *, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while site.machine.run("sh", "-c", command, check=False).rc != 0:
+        assert time.monotonic() < deadline, f"{command}\n{site.machine.journal(UNIT)}"
+        time.sleep(0.1)
+
+
+def own(site: Site) -> set[str]:
+    return {path.name for path in site.file(f"{STATE}/nix/store").iterdir()}
+
+
+def test_an_input_made_a_second_ago_with_references_is_shared_and_not_copied(sharing: Site) -> None:
+    needed = make(sharing, "needed", "needed")
+    path = make(sharing, "input", "input", needed)
+    time.sleep(1)
+
+    output, told = build(sharing, "fresh", path)
+
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", output).stdout == f"input {needed}\n{path}\n"
+    assert_verified(sharing, output, path)
+    assert not {path.rpartition("/")[2], needed.rpartition("/")[2]} & own(sharing)
+
+
+def test_an_input_that_was_asked_for_in_vain_before_is_seen(sharing: Site) -> None:
+    # given: the guest has looked the very name up
+    expression = (
+        'derivation { name = "asked-for"; system = builtins.currentSystem; builder = "/bin/sh"; '
+        'args = [ "-c" "/bin/mkdir $out; echo late > $out/text; exit $?" ]; }'
+    )
+    path = json.loads(
+        sharing.machine.run(
+            "nix-instantiate", "--eval", "--strict", "--json", "--expr", f"({expression}).outPath"
+        ).stdout
+    )
+    assert sharing.tool("shell", "/bin/ls", path, check=False).rc != 0
+    # when
+    assert sharing.machine.run("nix-build", "--no-out-link", "--expr", expression).stdout.strip() == path
+    time.sleep(1)
+    # then
+    output, told = build(sharing, "after-all", path)
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", output).stdout.startswith("late\n")
+
+
+def test_an_input_that_the_guest_has_already_stays_its_own(sharing: Site) -> None:
+    path = make(sharing, "twice", "twice")
+    # given: copied before anybody could tell the guest
+    output, _ = build(sharing, "first", path)
+    again, told = build(sharing, "second", path)
+    assert "copying 0 paths" in told
+    assert_verified(sharing, output, again)
+
+
+def test_a_path_that_is_deleted_and_made_anew_on_the_host_is_the_new_one(sharing: Site) -> None:
+    path = make(sharing, "again", "again")
+    time.sleep(1)
+    sharing.tool("shell", "/bin/cat", f"{path}/text")
+
+    sharing.machine.run("nix-store", "--delete", path)
+    time.sleep(1)
+    assert sharing.tool("shell", NIX, "--check-validity", path, check=False).rc != 0
+    assert sharing.tool("shell", "/bin/ls", f"{path}/text", check=False).rc != 0
+    assert make(sharing, "again", "again") == path
+    time.sleep(1)
+
+    output, told = build(sharing, "anew", path)
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", output).stdout == f"again\n{path}\n"
+    assert_clean(sharing)
+
+
+def test_what_the_guest_s_own_paths_need_survives_a_collection_on_the_host(sharing: Site) -> None:
+    path = make(sharing, "kept", "kept")
+    time.sleep(1)
+    output, _ = build(sharing, "keeping", path)
+    until(sharing, f"test -L {ROOTS}/{path.rpartition('/')[2]}")
+
+    sharing.machine.run("nix-collect-garbage")
+
+    assert sharing.machine.run("test", "-d", path, check=False).rc == 0
+    assert sharing.machine.run("test", "-e", output, check=False).rc != 0
+    assert f"kept\n{path}" in sharing.tool("shell", "/bin/cat", output).stdout
+    assert_clean(sharing)
+    # and when the guest needs it no more, it is given back
+    sharing.tool("gc")
+    until(sharing, f"! test -L {ROOTS}/{path.rpartition('/')[2]}")
+    sharing.machine.run("nix-collect-garbage")
+    assert sharing.machine.run("test", "-d", path, check=False).rc != 0
+    assert_clean(sharing)
+
+
+@pytest.mark.parametrize("collector", ["host", "guest"])
+def test_a_collection_during_a_build_takes_nothing_from_it(sharing: Site, collector: str) -> None:
+    path = make(sharing, f"used-{collector}", "used")
+    time.sleep(1)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(build, sharing, f"long-{collector}", path, before="/bin/sleep 4;")
+        until(sharing, "pgrep -x sleep")
+        if collector == "host":
+            sharing.machine.run("nix-collect-garbage")
+        else:
+            sharing.tool("gc")
+        output, told = running.result()
+
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", output).stdout == f"used\n{path}\n"
+    assert_verified(sharing, output)
+    assert_clean(sharing)
+
+
+def test_gc_frees_what_is_dead_and_leaves_the_host_s_paths(sharing: Site) -> None:
+    path = make(sharing, "stays", "stays")
+    time.sleep(1)
+    build(sharing, "dead", path)
+    sharing.machine.run("sh", "-c", "find /nix/store -maxdepth 1 | sort > /root/before")
+
+    answer = json.loads(sharing.tool("gc", "--json").stdout)
+
+    assert answer["paths"] > 0
+    sharing.machine.run("sh", "-c", "find /nix/store -maxdepth 1 | sort | cmp - /root/before")
+    assert not {name for name in own(sharing) if name.endswith("-dead")}
+    _, told = build(sharing, "afterwards", path)
+    assert "copying 0 paths" in told
+    assert json.loads(sharing.tool("gc", "--json", "--max-age", "1h").stdout)["paths"] == 0
+
+
+def test_fifty_builds_whose_inputs_the_host_is_making(sharing: Site) -> None:
+    inputs = [
+        f'(derivation {{ name = "in-{n}"; system = builtins.currentSystem; builder = "/bin/sh"; '
+        f'args = [ "-c" "/bin/mkdir $out; echo {n} > $out/text; exit $?" ]; }})'
+        for n in range(50)
+    ]
+    outputs = " ".join(f"({BUILD.format(name=f'of-{n}', input=one, before='')})" for n, one in enumerate(inputs))
+
+    done = sharing.machine.run(
+        "nix-build", "--no-out-link", "--max-jobs", "4", "--expr", f"[ {outputs} ]",
+        timeout=240, check=False, env={"NIX_REMOTE": "daemon"},
+    )  # fmt: skip
+
+    assert done.rc == 0, done.stderr[-4000:] + sharing.machine.journal(UNIT)
+    paths = done.stdout.split()
+    assert [sharing.machine.run("head", "-1", path).stdout for path in paths] == [f"{n}\n" for n in range(50)]
+    assert_verified(sharing, *paths)
+    assert_clean(sharing)
+
+
+def test_after_a_restart_it_goes_on(sharing: Site) -> None:
+    path = make(sharing, "before-restart", "before")
+    sharing.tool("restart")
+    _, told = build(sharing, "after-restart", path)
+    assert "copying 0 paths" in told
+    assert_clean(sharing)
+
+
+def test_a_collection_that_somebody_runs_in_the_guest_itself_is_healed_by_a_start(sharing: Site) -> None:
+    path = make(sharing, "hidden", "hidden")
+    time.sleep(1)
+    guest(sharing, "--gc")
+    assert sharing.machine.run("cat", f"{path}/text").stdout == "hidden\n"
+
+    sharing.tool("restart")
+
+    output, told = build(sharing, "seen-again", path)
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", output).stdout == f"hidden\n{path}\n"
+    assert_clean(sharing)
+
+
+def test_below_min_free_garbage_is_collected_without_being_asked(sharing: Site) -> None:
+    path = make(sharing, "no-room", "room")
+    time.sleep(1)
+    output, _ = build(sharing, "filling", path)
+    name = output.rpartition("/")[2]
+    assert name in own(sharing)
+
+    # given: a disk that is always too full
+    sharing.set(min_free="1000T", max_free="1001T")
+    sharing.tool("init")
+
+    until(sharing, f"! test -e {STATE}/nix/store/{name}", seconds=15)
+    assert sharing.machine.run("cat", f"{path}/text").stdout == "room\n"
+    sharing.set(min_free="0", max_free="0")
+    sharing.tool("init")
+    assert_clean(sharing)

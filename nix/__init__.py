@@ -1,0 +1,1 @@
+"""The package and the module for Nix, and what writes their facts."""

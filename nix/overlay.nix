@@ -1,0 +1,2 @@
+# Adds darlingbuilder to nixpkgs.
+final: _prev: { darlingbuilder = final.callPackage ./package.nix { }; }

@@ -1,0 +1,220 @@
+"""Sharing as serve runs it: what the guest knows follows the host, and the host keeps what the guest needs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder.adapters import storedb
+from darlingbuilder.adapters.nixcopy import DATABASE
+from darlingbuilder.core.paths import HOST_ROOTS, NIX_STORE_CONF, Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.storepath import below, name_of
+from darlingbuilder.steps.sharing.sharing import Sharing, part
+from darlingbuilder.steps.sharing.way import Way
+from darlingbuilder.steps.store import Store
+from tests.fakes.furnished import scratch
+from tests.fakes.nix import add
+from tests.fakes.world import FakeWorld, fake_world
+from tests.steps.sharing.two_stores import A, B, C, X, Y
+
+SETTINGS = Settings(store="overlay")
+
+
+@pytest.fixture
+def world() -> Iterator[FakeWorld]:
+    """Give a machine whose guest is up, with a path on either side."""
+    with scratch() as place:
+        made = fake_world(place, SETTINGS).with_prefix()
+        add(place, A, {"file": "host's"})
+        add(state(made), X, {"file": "guest's"})
+        account = made.accounts.find(SETTINGS.user)
+        made.host.make_directory(Paths(SETTINGS).nix, owner=account.owner if account else None)
+        Store(SETTINGS, made).apply()
+        with Path(os.devnull).open("wb") as log:
+            made.darling.boot(log)
+        Store(SETTINGS, made).mount()
+        yield made
+
+
+def state(world: FakeWorld) -> Path:
+    return world.host.root / Paths(SETTINGS).state.relative_to("/")
+
+
+def known(world: FakeWorld) -> set[str]:
+    with storedb.opened(state(world) / DATABASE) as database:
+        return set(database.numbers().values())
+
+
+def begun(world: FakeWorld, way: Way = Way.REGISTRATION) -> Sharing:
+    sharing = Sharing(SETTINGS, world)
+    sharing.sweep()
+    sharing.begin(way)
+    sharing.look()
+    return sharing
+
+
+def roots(world: FakeWorld) -> set[str]:
+    return set(world.host.names(HOST_ROOTS))
+
+
+def test_at_its_start_all_that_the_host_has_is_known(world: FakeWorld) -> None:
+    begun(world)
+    assert known(world) == {A, X}
+
+
+def test_what_the_host_makes_is_known_at_the_next_look(world: FakeWorld) -> None:
+    sharing = begun(world)
+    add(world.host.root, B, {"file": "new"}, (A,))
+
+    sharing.look()
+
+    assert known(world) == {A, B, X}
+
+
+def test_what_the_host_deletes_is_known_no_more(world: FakeWorld) -> None:
+    sharing = begun(world)
+    world.nix.forget(world.host.root, [A])
+
+    sharing.look()
+
+    assert known(world) == {X}
+
+
+def test_what_the_guest_needs_gets_a_root_of_which_running_collectors_are_told(world: FakeWorld) -> None:
+    sharing = begun(world)
+    add(state(world), Y, {"file": "built"}, (A,))
+
+    sharing.look()
+
+    assert roots(world) == {name_of(A)}
+    assert world.host.link(HOST_ROOTS / name_of(A)) == A
+    assert world.nix.guarded == {A}
+
+
+def test_a_root_that_nothing_needs_any_more_is_given_back(world: FakeWorld) -> None:
+    sharing = begun(world)
+    add(state(world), Y, {"file": "built"}, (A,))
+    sharing.look()
+    world.nix.forget(state(world), [Y])
+
+    sharing.renew()
+
+    assert roots(world) == set()
+
+
+def test_what_lost_its_ground_before_it_could_be_kept_is_lost_with_it(world: FakeWorld) -> None:
+    sharing = begun(world)
+    add(state(world), Y, {"file": "built"}, (A,))
+    world.nix.forget(world.host.root, [A])
+
+    sharing.look()
+
+    assert known(world) == {X}
+    assert not below(state(world), Y).exists()
+    assert roots(world) == set()
+
+
+def test_what_a_build_uses_waits_and_keeps_nothing_else_waiting(world: FakeWorld) -> None:
+    sharing = begun(world)
+    world.nix.busy.add(A)
+    delete_on_host(world, A)
+    add(world.host.root, C, {"file": "new"})
+    sharing.look()
+    assert known(world) == {A, C, X}
+
+    world.nix.busy.clear()
+    sharing.renew()
+
+    assert known(world) == {C, X}
+
+
+def test_where_the_guest_asks_the_host_itself_nothing_is_registered_but_all_is_withdrawn(world: FakeWorld) -> None:
+    sharing = begun(world, Way.LOCAL_OVERLAY)
+    assert known(world) == {X}
+    # given: it has noted what it was told
+    world.nix.load_into(state(world), "".join(described(world, A)).encode())
+    sharing.look()
+
+    world.nix.forget(world.host.root, [A])
+    sharing.look()
+
+    assert known(world) == {X}
+
+
+@pytest.mark.parametrize("way", Way)
+def test_what_was_remade_with_other_contents_while_nobody_looked_is_known_rightly(world: FakeWorld, way: Way) -> None:
+    wrong = "".join(described(world, A)).split("\n")
+    wrong[1] = "0" * 64
+    world.nix.load_into(state(world), "\n".join(wrong).encode())
+
+    begun(world, way)
+
+    with storedb.opened(state(world) / DATABASE) as guest, storedb.opened(world.host.root / DATABASE) as host:
+        assert guest.hashes([A]) == host.hashes([A])
+
+
+def test_what_is_whole_on_both_sides_is_kept_once_where_the_host_keeps_it(world: FakeWorld) -> None:
+    add(state(world), C, {"file": "same"})
+    add(state(world), Y, {"file": "built"}, (C,))
+    add(world.host.root, C, {"file": "same"})
+
+    begun(world)
+
+    assert known(world) == {A, C, X, Y}
+    assert not below(state(world), C).exists()
+    assert roots(world) == {name_of(C)}
+
+
+def test_a_database_that_cannot_be_read_is_said_and_read_later(world: FakeWorld) -> None:
+    sharing = begun(world)
+    database = world.host.root / DATABASE
+    content = database.read_bytes()
+    database.write_bytes(b"garbage" * 1000)
+    sharing.look()
+
+    database.write_bytes(content)
+    sharing.renew()
+
+    assert known(world) == {A, X}
+
+
+def test_names_that_the_guest_makes_up_get_no_root(world: FakeWorld) -> None:
+    sharing = begun(world)
+    profiles = state(world) / "nix/var/nix/profiles"
+    (profiles / "evil").symlink_to("/nix/store/../../etc/passwd")
+    (profiles / "unknown").symlink_to(B)
+    sharing.tidy()
+    assert roots(world) == set()
+
+
+def test_after_a_switch_to_a_store_of_its_own_nothing_is_left(world: FakeWorld) -> None:
+    sharing = begun(world)
+    add(state(world), Y, {"file": "built"}, (A,))
+    sharing.look()
+
+    part(Settings(store="copy"), world)
+
+    assert known(world) == {X}
+    assert world.host.attributes(HOST_ROOTS) is None
+    part(Settings(store="copy"), world)
+
+
+def test_nothing_of_the_host_s_database_is_written(world: FakeWorld) -> None:
+    before = (world.host.root / DATABASE).read_bytes()
+    sharing = begun(world)
+    sharing.renew()
+    assert (world.host.root / DATABASE).read_bytes() == before
+    assert world.darling.files().read(NIX_STORE_CONF) is None
+
+
+def delete_on_host(world: FakeWorld, path: str) -> None:
+    busy, world.nix.busy = world.nix.busy, set()
+    world.nix.forget(world.host.root, [path])
+    world.nix.busy = busy
+
+
+def described(world: FakeWorld, *paths: str) -> list[str]:
+    with storedb.opened(world.host.root / DATABASE) as database:
+        return [one.registration for one in database.described(database.valid(paths).values())]
