@@ -97,6 +97,16 @@ class Paths:
         return self.nix / ".overlay"
 
     @property
+    def host_view(self) -> Path:
+        """Root's alone: where the unit shows ``serve``, and not the guest, what its walls hide."""
+        return self.state / "host"
+
+    @property
+    def host_database(self) -> Path:
+        """The directory of the host's Nix database, as the unit shows it to ``serve``."""
+        return self.host_view / "db"
+
+    @property
     def image(self) -> Path:
         """The file system that limits the guest's store, if ``store_size`` asks for one."""
         return self.state / "nix.img"

@@ -38,8 +38,8 @@ _SHARED = frozenset(
 _SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
 # What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
 _RESERVED = (
-    "builder.json", "exchange.json", "guest.log", "keys", "known_hosts", "machines", "nix", "nix.filling", "nix.img",
-    "nix.img.growing", "nix.img.new", "pristine", "snapshots", "staging",
+    "builder.json", "exchange.json", "guest.log", "host", "keys", "known_hosts", "last-test.json", "machines", "nix",
+    "nix.filling", "nix.img", "nix.img.growing", "nix.img.new", "pristine", "snapshots", "staging",
 )  # fmt: skip
 # Nix itself takes a good part of it.
 _SMALLEST_STORE = "256M"

@@ -25,6 +25,8 @@ _MASK = os.devnull
 _MASKED = Drift(UNIT, "is masked")
 _UNREAD = Drift(UNIT, "systemd has not read the unit file as it is now")
 _STATE_FLAG = f"{config.table()['state'].flag}="
+# What serve reads at its start and the rest of the unit does not say.
+_SERVED = frozenset({"darling", "compat", "compat_builds", "store", "store_validity", "min_free", "max_free"})
 # What draining, shutting down and dying may take beyond the builds' own time.
 _SECONDS_TO_STOP = 30
 
@@ -125,13 +127,14 @@ def text(chosen: Config) -> str:
         serve=_command(*program(), "serve", *_state_flag(chosen)),
         nofile=settings.nofile,
         limits=settings.limits,
-        **walls.openings(settings, program()[0]),
+        openings=walls.openings(settings, program()[0]),
         # Two boots of two attempts, two trials of two Nixes; sshd's first greeting or session that takes longer
         # than it may ends the start; and filling the store before.
         start_seconds=10 * settings.boot_timeout + 600,
         stop_seconds=settings.grace + _SECONDS_TO_STOP,
-        darling=settings.darling,
-        compat=f"{settings.compat}{'' if settings.compat_builds else ', not in builds'}",
+        read_at_start=[
+            (key, config.as_text(value)) for key, value in config.flatten(settings).items() if key in _SERVED
+        ],
     )
 
 

@@ -1,7 +1,8 @@
 """What the unit's sandbox has to leave open for this builder: its own directories, and what lies in a home."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import darlingbuilder
@@ -12,21 +13,32 @@ from darlingbuilder.core.settings import Settings
 _HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))
 
 
-def openings(settings: Settings, program: str) -> Mapping[str, list[Path]]:
-    """Name the paths that the unit's template asks for; ``program``: what the unit starts.
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """``writable``: where the guest and serve write. ``host_database``: where serve sees the host's, if it has to.
 
-    ``writable``: where the guest and serve write. ``at_home`` and ``writable_at_home``: what of it all lies in a home
-    directory, a darlingbuilder that pipx has installed for root say, and must be shown there.
+    ``at_home`` and ``writable_at_home``: what of it all lies in a home directory, a darlingbuilder that pipx has
+    installed for root say, and must be shown there.
     """
+
+    writable: tuple[Path, ...]
+    writable_at_home: tuple[Path, ...]
+    at_home: tuple[Path, ...]
+    host_database: Path | None
+
+
+def openings(settings: Settings, program: str) -> Openings:
+    """Give what the unit that starts ``program`` must leave open."""
     paths = Paths(settings)
     writable = _outermost([paths.state, paths.prefix.parent])
     read = [Path(program).parent, Path(sys.prefix), Path(sys.base_prefix), Path(darlingbuilder.__file__).parent]
     read += [paths.key, *([Path(settings.darling).parent] if settings.darling else [])]
-    return {
-        "writable": [path for path in writable if not _is_at_home(path)],
-        "writable_at_home": [path for path in writable if _is_at_home(path)],
-        "at_home": _outermost(path for path in read if _is_at_home(path)),
-    }
+    return Openings(
+        writable=tuple(path for path in writable if not _is_at_home(path)),
+        writable_at_home=tuple(path for path in writable if _is_at_home(path)),
+        at_home=tuple(_outermost(path for path in read if _is_at_home(path))),
+        host_database=paths.host_database if settings.store == "overlay" else None,
+    )
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:

@@ -45,7 +45,9 @@ def run() -> Iterator[Run]:
 def _printed(me: Account, *argv: str) -> str:
     with tempfile.TemporaryFile() as out:
         env = {"PATH": "/usr/bin:/bin", "LANG": "C"}
-        client = processes.start(argv, me, env=env, streams=(processes.NOWHERE, out, processes.NOWHERE))
+        # Started in the background, this very suite may have signals ignored, and hand that on.
+        plain = ("/usr/bin/env", "--default-signal", *argv)
+        client = processes.start(plain, me, env=env, streams=(processes.NOWHERE, out, processes.NOWHERE))
         try:
             client.wait(SECONDS)
         finally:

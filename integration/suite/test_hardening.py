@@ -58,6 +58,7 @@ READS = (
     reading("/etc/shadow", "root:", by_permission=True),
     reading("/etc/nix/darling-builder-key", "PRIVATE KEY", by_permission=True),
     reading(f"{STATE}/keys/ssh_host_ed25519_key", "PRIVATE KEY", by_permission=True),
+    reading(f"{STATE}/host/db/db.sqlite", "SQLite format 3", by_permission=True),
 )
 WRITES = (
     *(writing(path) for path in ("/srv/open", "/tmp", "/var/tmp", "/run/lock", "/dev/shm", "/home/someone")),  # noqa: S108
@@ -65,9 +66,11 @@ WRITES = (
 )
 
 
-@pytest.fixture(scope="module")
-def attacked(builder: Site) -> Site:
-    """A machine whose owner has left much open."""
+@pytest.fixture(scope="module", params=["copy", "overlay"])
+def attacked(request: pytest.FixtureRequest, builder: Site) -> Site:
+    """A machine whose owner has left much open; with a store that is the guest's own, and one that is shared."""
+    builder.configure(store=request.param)
+    builder.tool("init")
     run = builder.machine.run
     for path in OPEN:
         directory = path.rpartition("/")[0]

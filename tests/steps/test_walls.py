@@ -9,7 +9,7 @@ from darlingbuilder.steps import walls
 PROGRAM = "/usr/bin/darlingbuilder"
 
 
-def of_homes(found: list[Path]) -> list[Path]:
+def of_homes(found: tuple[Path, ...]) -> list[Path]:
     """Leave out where the Python of this test run lies."""
     python = {Path(sys.prefix), Path(sys.base_prefix), Path(walls.__file__).parents[1]}
     return [path for path in found if path not in python and not python & set(path.parents)]
@@ -18,26 +18,32 @@ def of_homes(found: list[Path]) -> list[Path]:
 def test_the_guest_and_serve_write_in_the_state_alone() -> None:
     openings = walls.openings(Settings(), PROGRAM)
 
-    assert openings["writable"] == [Path("/var/lib/darling-builder")]
-    assert openings["writable_at_home"] == []
-    assert of_homes(openings["at_home"]) == []
+    assert openings.writable == (Path("/var/lib/darling-builder"),)
+    assert openings.writable_at_home == ()
+    assert of_homes(openings.at_home) == []
 
 
 def test_a_prefix_elsewhere_is_writable_with_what_lies_beside_it() -> None:
     openings = walls.openings(Settings(prefix="/srv/guest/prefix"), PROGRAM)
 
-    assert openings["writable"] == [Path("/srv/guest"), Path("/var/lib/darling-builder")]
+    assert openings.writable == (Path("/srv/guest"), Path("/var/lib/darling-builder"))
 
 
 def test_a_program_in_a_home_is_shown_there_and_nothing_beside_it() -> None:
     openings = walls.openings(Settings(darling="/home/me/darling/bin/darling"), "/root/.local/bin/darlingbuilder")
 
-    assert of_homes(openings["at_home"]) == [Path("/home/me/darling/bin"), Path("/root/.local/bin")]
+    assert of_homes(openings.at_home) == [Path("/home/me/darling/bin"), Path("/root/.local/bin")]
 
 
 def test_a_state_in_a_home_is_writable_there() -> None:
     openings = walls.openings(Settings(state="/home/me/builder", key="/root/keys/key"), PROGRAM)
 
-    assert openings["writable"] == []
-    assert openings["writable_at_home"] == [Path("/home/me/builder")]
-    assert of_homes(openings["at_home"]) == [Path("/root/keys/key")]
+    assert openings.writable == ()
+    assert openings.writable_at_home == (Path("/home/me/builder"),)
+    assert of_homes(openings.at_home) == [Path("/root/keys/key")]
+
+
+def test_the_hosts_database_is_shown_to_serve_where_the_store_is_shared() -> None:
+    assert walls.openings(Settings(), PROGRAM).host_database is None
+    shown = walls.openings(Settings(store="overlay"), PROGRAM).host_database
+    assert shown == Path("/var/lib/darling-builder/host/db")

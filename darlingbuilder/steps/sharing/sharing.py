@@ -55,7 +55,7 @@ class Sharing:
     def __post_init__(self) -> None:
         """Look at the databases from nothing."""
         self.space = FreeSpace(self.settings, self.world.host.real(Paths(self.settings).nix))
-        self._hosts = HostPaths(self.world.host.real(Path("/") / DATABASE))
+        self._hosts = HostPaths(self._host_database)
         self._guests = Changes(self._root / DATABASE)
 
     def sweep(self) -> None:
@@ -214,6 +214,12 @@ class Sharing:
         """Give the time of the next attempt, each time a little later."""
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         return time.monotonic() + self._pause
+
+    @property
+    def _host_database(self) -> Path:
+        """Where the unit shows it to us; without its walls, where it lies."""
+        shown = Paths(self.settings).host_database / DATABASE.name
+        return self.world.host.real(shown if self.world.host.attributes(shown) else Path("/") / DATABASE)
 
     @property
     def _root(self) -> Path:
