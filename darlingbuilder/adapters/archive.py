@@ -137,4 +137,5 @@ def _compressed() -> tuple[str, ...]:
 
 
 def _run(*argv: str) -> Completed:
-    return process.run(*argv, timeout=_SECONDS)
+    # Should we be killed, what goes on copying would be in the way of whoever clears up after us.
+    return process.run("setpriv", "--pdeathsig", "KILL", "--", *argv, timeout=_SECONDS)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ def interrupted(site: Site, *words: str, seconds: float) -> int:
     return site.machine.run(
         "timeout", "--signal=KILL", str(seconds), "darlingbuilder", *words, check=False, timeout=180
     ).rc
+
+
+def heal(site: Site, *words: str) -> None:
+    """Run darlingbuilder after somebody was killed; what that had begun, a start say, may go on first."""
+    deadline = time.monotonic() + 60
+    while (completed := site.tool(*words, check=False)).rc != 0 and "is at work" in completed.stderr:
+        assert time.monotonic() < deadline, completed.stderr
+        time.sleep(0.3)
+    assert completed.rc == 0, completed.stderr
 
 
 def give_loop_devices(machine: Machine) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from integration.suite.site import PREFIX, STATE, Site
-from integration.suite.storage import PLANTED, built_in_guest, interrupted, path_of
+from integration.suite.storage import PLANTED, built_in_guest, heal, interrupted, path_of
 
 # Where an interruption falls is a matter of luck; this is what the luck was.
 SEED = int(os.environ.get("STORE_VERBS_SEED", "4"))
@@ -47,7 +47,7 @@ def test_a_reset_that_is_killed_is_ended_by_init_or_repeated(used: Site) -> None
     for attempt in range(6):
         built_in_guest(used, f"killed-{attempt}")
         interrupted(used, "reset", "--yes", seconds=luck.uniform(0.3, 5.0))
-        used.tool(*(("init",) if attempt % 2 else ("reset", "--yes")))
+        heal(used, *(("init",) if attempt % 2 else ("reset", "--yes")))
         used.assert_healthy(build=attempt == 5)
 
 
@@ -111,7 +111,7 @@ def test_a_restoration_that_is_killed_ends_in_the_old_or_the_new(used: Site) -> 
         used.file(f"{PREFIX}/private").joinpath("since").write_text("x")
 
         interrupted(used, "snapshot", "restore", "one", seconds=luck.uniform(0.3, 4.0))
-        used.tool("init")
+        heal(used, "init")
 
         prefix_is_old = not used.file(f"{PREFIX}/private/since").exists()
         store_is_old = not used.file(f"{STATE}{new}").exists()
