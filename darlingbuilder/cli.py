@@ -80,6 +80,11 @@ _WATCH = Argument(
     {"nargs": "?", "type": _seconds, "const": 2.0, "metavar": "SECONDS"},
 )
 _FIVE_SECONDS: Mapping[str, Any] = {"type": _seconds, "default": 5.0, "metavar": "SECONDS"}
+_PATHS = Argument(
+    "paths",
+    "store paths, or links to them such as ./result, with all that they need",
+    {"nargs": "+", "metavar": "PATH"},
+)
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
 
 VERBS = (
@@ -111,6 +116,13 @@ VERBS = (
         "selftest",
         "connect as nix-daemon does, layer by layer, and build a derivation",
         (_JSON, Argument("--no-build", "stop before the build"), _TIMEOUT),
+    ),
+    Verb("push", "transfer", "copy closures from this machine's store into the guest's", (_PATHS, _JSON)),
+    Verb(
+        "pull",
+        "transfer",
+        "copy closures from the guest's store into this machine's; unsigned as they are, the guest is trusted",
+        (_PATHS, _JSON),
     ),
     Verb(
         "shell",
@@ -187,10 +199,26 @@ VERBS = (
         ),
     ),
     Verb(
+        "reset",
+        "reset",
+        "make a new prefix and an empty store, with the same keys and settings",
+        (Argument("--keep-store", "keep the store"), Argument("--yes", "do not ask")),
+    ),
+    Verb(
+        "snapshot",
+        "snapshot",
+        "keep prefix and store as they are, or put what was kept in their place; the builder is stopped meanwhile",
+        (
+            Argument("action", "what to do", {"choices": ["create", "restore", "list", "delete"]}),
+            Argument("name", "the snapshot; a new one is named after the time", {"nargs": "?", "metavar": "NAME"}),
+            _JSON,
+        ),
+    ),
+    Verb(
         "uninstall",
         "uninstall",
-        "withdraw everything that init made; keys are kept",
-        (Argument("--purge", "delete the keys, too"),),
+        "withdraw everything that init made; keys and snapshots are kept",
+        (Argument("--purge", "delete the keys and the snapshots, too"),),
     ),
     Verb(
         "gc",

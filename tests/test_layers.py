@@ -14,6 +14,7 @@ LONGEST_FUNCTION = 40
 # Verbs know nothing of each other, but for these.
 BETWEEN_COMMANDS = {
     ("*", "context"): "what every verb is given, and how it prints",
+    ("*", "progress"): "how far the work of a verb has come",
     ("*", "screen"): "tables on a terminal, and what is refreshed in place",
     ("init", "status"): "«init --dry-run» shows drift as «status» does",
 }

@@ -2,32 +2,31 @@
 
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
 
-from darlingbuilder.adapters import hoststore, process
-from darlingbuilder.adapters.process import Account, Start
-from darlingbuilder.core import storepath
-from darlingbuilder.core.errors import CommandError, NixError, PrerequisiteError
+from darlingbuilder.adapters import hoststore, nixcopy, process
+from darlingbuilder.adapters.nixcopy import DATABASE, Freight, Store
+from darlingbuilder.adapters.nixtool import purpose, started_as, store_flags, tool
+from darlingbuilder.adapters.process import Account
+from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.tree import Tree
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
 _SECONDS = 60
-# Nix itself and what it needs are some 100 MB.
-_COPY_SECONDS = 1800
 _FETCH_SECONDS = 3600
-# A unit's PATH is short: where NixOS, Nix's own installer and Determinate's keep the tools.
-_DIRECTORIES = (Path("/run/current-system/sw/bin"), Path("/nix/var/nix/profiles/default/bin"))
-DATABASE = Path("nix/var/nix/db/db.sqlite")
 # Far more than one look-up by index takes: a bound for a database that somebody has prepared.
 _SQLITE_STEPS = 1_000_000
+
+
+def uncounted(_count: int) -> None:
+    """Take no notice of bytes that have moved."""
 
 
 class HostNix(Protocol):
@@ -47,14 +46,24 @@ class HostNix(Protocol):
         """Make the store path ``path`` valid on the host, from its substituters, signatures checked."""
 
     def closure(self, path: str, *, root: Path | None = None) -> list[str]:
-        """List the store paths that ``path`` needs, itself included; in the store below ``root``, or the host's."""
+        """List what ``path`` needs, itself included, what is referred to first; below ``root``, or on the host."""
+
+    def freight(self, paths: Sequence[str], *, source: Store, target: Store) -> Freight:
+        """Find out what of the closures of ``paths`` is in ``source`` and not yet in ``target``."""
+
+    def carry(self, freight: Freight, *, moved: Callable[[int], None] = uncounted) -> None:
+        """Copy ``freight``; ``moved`` is told how many bytes have gone over, each time that some have.
+
+        Contents are compared with their registered hashes on the way. What is there by now stays as it is; of what
+        was interrupted, each path is there whole or not at all.
+        """
 
     def copy_into(
         self, root: Path, paths: Sequence[str], *, account: Account | None = None, origin: Path | None = None
     ) -> None:
-        """Copy the closures of ``paths`` into the store below ``root``, from the host's or the one below ``origin``.
+        """Carry the closures of ``paths`` into the store below ``root``, from the host's or the one below ``origin``.
 
-        Contents are compared with their registered hashes on the way. What is there already stays as it is.
+        What that store takes for valid and has lost is written anew.
         """
 
     def writable_store(self) -> AbstractContextManager[Tree]:
@@ -91,7 +100,7 @@ class NixCommand:
 
     def version(self) -> tuple[int, ...]:
         """See HostNix. The last word counts: «nix-store (Lix, like Nix) 2.91.1»."""
-        with _purpose("telling its version"):
+        with purpose("telling its version"):
             line = process.run(tool("nix-store"), "--version").stdout.strip()
         found = re.search(r"(\d+(?:\.\d+)+)\S*\Z", line)
         if not found:
@@ -105,7 +114,7 @@ class NixCommand:
         nix = tool("nix")
         shown = process.run(nix, *_NIX_COMMAND, "config", "show", "--json", check=False)
         if shown.code != 0:
-            with _purpose("showing its settings"):
+            with purpose("showing its settings"):
                 shown = process.run(nix, *_NIX_COMMAND, "show-config", "--json")
         try:
             entries = msgspec.json.decode(shown.stdout, type=dict[str, _Setting])
@@ -116,34 +125,33 @@ class NixCommand:
     def fetch(self, path: str) -> None:
         """See HostNix."""
         hint = "its substituters must be reachable and have that path; offline, use nix.tarball with nix.sha256"
-        with _purpose(f"fetching {path}", hint=hint):
+        with purpose(f"fetching {path}", hint=hint):
             process.run(tool("nix-store"), "--realise", path, timeout=_FETCH_SECONDS)
 
     def closure(self, path: str, *, root: Path | None = None) -> list[str]:
         """See HostNix."""
-        with _purpose(f"listing what {path} needs"):
-            return process.run(tool("nix-store"), *_store(root), "--query", "--requisites", path).stdout.split()
+        return nixcopy.closure(Store(root), [path])
+
+    def freight(self, paths: Sequence[str], *, source: Store, target: Store) -> Freight:
+        """See HostNix."""
+        return nixcopy.freight(paths, source, target)
+
+    def carry(self, freight: Freight, *, moved: Callable[[int], None] = uncounted) -> None:
+        """See HostNix. Each store is read or written by its account, which the host's daemon need not admit.
+
+        «nix copy» would be one process that both reads the host's store and writes the other. Debian's daemon
+        socket is closed to ordinary users, nix.conf's allowed-users may be, and root must not go where the guest's
+        user can plant links. So one of the two accounts exports, and the other imports.
+        """
+        nixcopy.carry(freight, moved=moved)
 
     def copy_into(
         self, root: Path, paths: Sequence[str], *, account: Account | None = None, origin: Path | None = None
     ) -> None:
-        """See HostNix. Written by ``account``, who need not be one whom the host's daemon admits.
-
-        «nix copy» would be one process that both reads the host's store and writes the other. Debian's daemon
-        socket is closed to ordinary users, nix.conf's allowed-users may be, and root must not write where the
-        guest's user can plant links. So root exports, and the account imports.
-        """
-        closure = sorted({needed for path in paths for needed in self.closure(path, root=origin)})
-        with tempfile.TemporaryFile(dir=root) as archive:
-            self._export(archive, closure, origin)
-            archive.seek(0)
-            _forget_lost(root, closure, account)
-            hint = f"look at {root}/nix: does it belong to {account.name if account else 'you'}?"
-            with _purpose(f"writing {' '.join(paths)} into {root}/nix", hint=hint):
-                process.run(
-                    tool("nix-store"), *_store(root), "--import",
-                    start=_as(account), stdin=archive, timeout=_COPY_SECONDS,
-                )  # fmt: skip
+        """See HostNix."""
+        source, target = Store(origin), Store(root, account)
+        nixcopy.forget_lost(target, nixcopy.closure(source, paths))
+        self.carry(self.freight(paths, source=source, target=target))
 
     def writable_store(self) -> AbstractContextManager[Tree]:
         """See HostNix."""
@@ -152,97 +160,38 @@ class NixCommand:
     def load_into(self, root: Path, registration: bytes) -> None:
         """See HostNix."""
         hint = "the archive that it came from is damaged, or no release of Nix"
-        with _purpose("reading a registration of store paths", hint=hint):
-            process.run(tool("nix-store"), *_store(root), "--load-db", stdin=registration)
+        with purpose("reading a registration of store paths", hint=hint):
+            process.run(tool("nix-store"), *store_flags(root), "--load-db", stdin=registration)
 
     def forget(self, root: Path, paths: Sequence[str]) -> None:
         """See HostNix."""
         hint = "a build in the guest uses one of them; it is tried again"
-        with _purpose(f"forgetting {len(paths)} paths of {root}/nix", hint=hint):
+        with purpose(f"forgetting {len(paths)} paths of {root}/nix", hint=hint):
             process.run(
-                tool("nix-store"), *_store(root), "--delete", "--ignore-liveness", *paths, timeout=_COPY_SECONDS
+                tool("nix-store"), *store_flags(root), "--delete", "--ignore-liveness", *paths, timeout=_FETCH_SECONDS
             )
 
     def guard(self, paths: Sequence[str]) -> None:
         """See HostNix. Whatever realises a path makes it a temporary root first, of which a collector is told."""
-        with _purpose(f"keeping {len(paths)} paths from garbage collection"):
+        with purpose(f"keeping {len(paths)} paths from garbage collection"):
             process.run(
                 tool("nix-store"), "--realise", "--ignore-unknown", "--option", "substitute", "false", *paths,
-                timeout=_COPY_SECONDS,
+                timeout=_FETCH_SECONDS,
             )  # fmt: skip
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:
         """See HostNix."""
-        database = root / DATABASE
-        if not database.is_file() or not database.stat().st_size:
-            return False  # opening a store that is absent would make it
-        if _registered(database, path):
+        if not Store(root).exists:
+            return False
+        if _registered(root / DATABASE, path):
             return True
         # What a running Nix has written last may stand in its write-ahead log alone. Nix knows; it also touches the
         # log's index, so it is asked only where the answer may be no.
         program = tool("nix-store")
         return process.run(
-            program, *_store(root), "--check-validity", path, start=_as(account), timeout=_SECONDS, check=False
+            program, *store_flags(root), "--check-validity", path,
+            start=started_as(account), timeout=_SECONDS, check=False,
         ).code == 0  # fmt: skip
-
-    def _export(self, archive: IO[bytes], closure: Sequence[str], origin: Path | None) -> None:
-        hint = (
-            "nix-store --verify --check-contents --repair mends a damaged store; a damaged archive must be replaced"
-        )
-        with _purpose("reading the paths to copy", hint=hint):
-            process.run(
-                tool("nix-store"), *_store(origin), "--export", *closure, stdout=archive, timeout=_COPY_SECONDS
-            )
-
-
-def tool(name: str) -> Path:
-    """Find one of Nix's tools. Raises PrerequisiteError."""
-    found = process.find(name) or next((path for at in _DIRECTORIES if (path := at / name).is_file()), None)
-    if found is None:
-        raise PrerequisiteError(
-            f"{name}: not found; the host has no Nix",
-            hint="install Nix 2.8 or newer (Debian: nix-setup-systemd; else https://nixos.org/download)",
-        )
-    return found
-
-
-def _store(root: Path | None) -> tuple[str, ...]:
-    return ("--store", f"local?root={quote(os.fspath(root))}") if root else ()
-
-
-def _as(account: Account | None) -> Start:
-    if account is None:
-        return Start()
-    # The account of a service has no home, and nothing of our environment is its business.
-    return Start(environment={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}, account=account)
-
-
-@contextmanager
-def _purpose(purpose: str, *, hint: str = "its own message says why; run it by hand to see more") -> Iterator[None]:
-    """Say what for, and what to do, where a tool of the host's Nix fails."""
-    try:
-        yield
-    except CommandError as error:
-        raise NixError(f"the host's Nix failed at {purpose}: {error}", hint=_remedy(str(error)) or hint) from error
-
-
-def _forget_lost(root: Path, paths: Sequence[str], account: Account | None) -> None:
-    """Have the store below ``root`` look what is left of it, if one of ``paths`` is not there.
-
-    It believes its database: a path that it knows, and that somebody has deleted, would not be written again.
-    """
-    if (root / DATABASE).is_file() and not all(os.path.lexists(storepath.below(root, path)) for path in paths):
-        process.run(
-            tool("nix-store"), *_store(root), "--verify", start=_as(account), timeout=_COPY_SECONDS, check=False
-        )
-
-
-def _remedy(message: str) -> str | None:
-    if "No space left on device" in message:
-        return "free some disk space, then run it again"
-    if "daemon-socket" in message or "cannot connect to" in message:
-        return "the host's nix-daemon must run: systemctl start nix-daemon.socket"
-    return None
 
 
 def _registered(database: Path, path: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from darlingbuilder.adapters import process
-from darlingbuilder.adapters.nix import tool
+from darlingbuilder.adapters.nixtool import tool
 from darlingbuilder.adapters.process import Completed, Start
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")

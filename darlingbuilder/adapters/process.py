@@ -121,6 +121,12 @@ def spawn(*argv: str | Path, start: Start, log: IO[bytes]) -> Running:
     return _popen(tuple(map(str, argv)), start, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
+def attach(*argv: str | Path, start: Start, stdin: IO[bytes] | None, stdout: IO[bytes], stderr: IO[bytes]) -> Running:
+    """Start a program on streams that are open already, and do not wait for it; see adapters/pipe.py."""
+    given = subprocess.DEVNULL if stdin is None else stdin
+    return _popen(tuple(map(str, argv)), start, stdin=given, stdout=stdout, stderr=stderr)
+
+
 def become(*argv: str | Path, start: Start) -> NoReturn:
     """Replace this process by a program, which keeps our stdin, stdout and stderr."""
     program = _program(str(argv[0]))

@@ -11,7 +11,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps import limits, preflight, store
-from darlingbuilder.steps.converge import converge, survey
+from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
 
@@ -37,8 +37,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
 
     def announce(step: str, drift: Sequence[Drift]) -> None:
         changed.append(step)
-        for found in drift:
-            log.info("applying", step=step, what=found.what, why=found.detail)
+        told(step, drift)
 
     with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
         for step in plan.files:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from darlingbuilder.adapters import journal, nix, process
+from darlingbuilder.adapters import journal, nixtool, process
 from darlingbuilder.adapters.accounts import required
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core.errors import ExitCode, UsageError
@@ -15,7 +15,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.build is not None:
         if arguments.follow or arguments.json or arguments.since:
             raise UsageError("--build is the whole log of one build", hint="leave -f, --json and --since out")
-        process.become(nix.tool("nix-store"), "--read-log", arguments.build, start=process.Start())
+        process.become(nixtool.tool("nix-store"), "--read-log", arguments.build, start=process.Start())
     journal.show(
         _matches(context, arguments.whose),
         follow=arguments.follow,

@@ -134,8 +134,9 @@ def _optional(action: argparse.Action) -> str:
         words = "|".join(f"\\fB{roff(str(choice))}\\fR" for choice in action.choices)
         names = "".join(f"\\fB{roff(option)}\\fR " for option in action.option_strings)
         return f"[{names}{words}]" if names or action.nargs == "?" else words
-    dots = "..." if action.nargs == argparse.REMAINDER else ""
-    return f"[{_term(action)}{dots}]"
+    dots = "..." if action.nargs in {argparse.REMAINDER, argparse.ONE_OR_MORE} else ""
+    shown = f"{_term(action)}{dots}"
+    return shown if action.required else f"[{shown}]"
 
 
 def _value(action: argparse.Action) -> str:
@@ -175,6 +176,9 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.marker, "the marker: that the builder is ours, and the settings that it was made with"),
         (ours.prefix, "the Darling prefix"),
         (ours.nix, "the guest's /nix; with store = \"overlay\" its store is the layer over the host's"),
+        (ours.image, "the file system that limits it, if store_size is set"),
+        (ours.snapshots, "the snapshots of prefix and store"),
+        (ours.pristine, "the Nix that an ephemeral builder begins every start with"),
         (paths.HOST_ROOTS, "what the guest's own store paths need of the host's, kept there"),
         (ours.boot_log, "what the container's boot prints"),
         (ours.last_test, "how the last test ended, for status and metrics"),

@@ -6,14 +6,20 @@ from argparse import Namespace
 
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import log, serving
+from darlingbuilder.core import lock, log, serving
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.paths import LOCK
+from darlingbuilder.steps.converge import told
+from darlingbuilder.steps.plan import build
+from darlingbuilder.steps.renewal import Renewal
 from darlingbuilder.steps.running import Builder
 from darlingbuilder.steps.sharing.sharing import Sharing
 
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
 _LONGEST_INTERVAL = 5.0
+# Somebody's «init» may be about to end.
+_PATIENCE = 120.0
 
 
 def run(context: Context, _arguments: Namespace) -> ExitCode:
@@ -22,6 +28,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
     builder = Builder(settings, context.world, notify, sharing)
     try:
+        if settings.ephemeral:
+            _begin_anew(context)
         sshd, corrections = builder.boot()
         way = sharing.way.value if sharing else None
         notify("READY=1", f"STATUS={serving.told(settings.port, corrections, shared_by=way)}")
@@ -37,6 +45,16 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
         builder.shutdown()
     log.info("stopped")
     return ExitCode.OK
+
+
+def _begin_anew(context: Context) -> None:
+    """Make a new prefix, and a store that holds Nix alone: nothing that a build has left is there afterwards."""
+    notify("STATUS=making a new prefix and an empty store")
+    renewal = Renewal(context.settings, context.world, keep_store=False)
+    with lock.held(context.world.host.real(LOCK), purpose="serve", seconds=_PATIENCE):
+        renewal.prepare()
+        context.world.darling.shutdown()
+        renewal.make(build(context.config, context.world), announce=told)
 
 
 def _heed_no_further_signal() -> None:

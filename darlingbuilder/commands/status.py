@@ -10,7 +10,7 @@ import msgspec
 
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
-from darlingbuilder.core import marker, serving
+from darlingbuilder.core import marker, serving, size
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.steps.converge import Found
@@ -18,6 +18,7 @@ from darlingbuilder.steps.look import look
 from darlingbuilder.steps.overview import overview
 from darlingbuilder.steps.overview.builds import Build
 from darlingbuilder.steps.overview.overview import Overview
+from darlingbuilder.steps.usage import Usage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -105,6 +106,8 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
     yield "container", f"{up if view.container else 'down'}; prefix {view.prefix}"
     yield "sshd", f"127.0.0.1:{view.port}, {view.banner or 'does not answer'}"
     yield "nix", f"host {view.nix.host or 'unknown'}, guest {view.nix.guest or 'unknown'}"
+    if view.store:
+        yield "store", _store(view.store)
     yield "slots", f"{'?' if view.slots.used is None else view.slots.used} of {view.slots.max} in use"
     for build in view.builds:
         yield "build", _build(build)
@@ -126,6 +129,11 @@ def _unit(view: Overview) -> Iterator[str]:
     if view.last_end:
         when = f" {screen.ago(view.last_end.at)}" if view.last_end.at else ""
         yield f"last ended with {view.last_end.how}{when}"
+
+
+def _store(store: Usage) -> str:
+    own, shared, free = map(size.told, (store.own, store.shared, store.free))
+    return f"{own} of its own, {shared} shared with this machine; {free} free"
 
 
 def _build(build: Build) -> str:

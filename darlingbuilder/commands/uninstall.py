@@ -5,7 +5,7 @@ from argparse import Namespace
 from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.core.paths import LOCK
+from darlingbuilder.core.paths import LOCK, Paths
 from darlingbuilder.steps.converge import withdraw
 from darlingbuilder.steps.plan import build
 
@@ -37,5 +37,10 @@ def _announce(step: str) -> None:
 def _farewell(context: Context, *, purge: bool) -> str:
     if context.marker is None:
         return f"There is no builder in {context.called.settings.state}; nothing to do."
-    kept = "" if purge else f" Its keys are kept: {context.settings.key} and the state's keys/."
-    return f"The builder is gone.{kept}"
+    if purge:
+        return "The builder is gone."
+    kept = [f"its keys: {context.settings.key} and the state's keys/"]
+    snapshots = Paths(context.settings).snapshots
+    if context.world.host.names(snapshots):
+        kept.append(f"its snapshots: {snapshots}")
+    return f"The builder is gone. Kept: {'; '.join(kept)}. --purge removes them."

@@ -100,6 +100,36 @@ class Paths:
         return self.nix / ".overlay"
 
     @property
+    def image(self) -> Path:
+        """The file system that limits the guest's store, if ``store_size`` asks for one."""
+        return self.state / "nix.img"
+
+    @property
+    def filling(self) -> Path:
+        """Where the store lies while it goes into that file system, or out of it."""
+        return self.state / "nix.filling"
+
+    @property
+    def pristine(self) -> Path:
+        """The guest's Nix as it came from outside, where only root can change it."""
+        return self.state / "pristine"
+
+    @property
+    def exchange(self) -> Path:
+        """What an exchange of prefix or store has still to do."""
+        return self.state / "exchange.json"
+
+    @property
+    def staging(self) -> Path:
+        """Where a prefix or a store is made ready that will take the place of another."""
+        return self.state / "staging"
+
+    @property
+    def snapshots(self) -> Path:
+        """The snapshots of prefix and store; root's alone, for the guest's host key is in them."""
+        return self.state / "snapshots"
+
+    @property
     def key(self) -> Path:
         """The host's private key for the builder."""
         return Path(self.settings.key)

@@ -100,6 +100,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cores: Annotated[int, Meta(ge=0, le=1024, description="processors that one build may use; 0: all of them")] = 0
     min_free: Annotated[Size, Meta(description="free space below which the guest's garbage is collected")] = "0"
     max_free: Annotated[Size, Meta(description="free space at which that garbage collection ends")] = "0"
+    store_size: Annotated[
+        Size, Meta(description="most that the guest's store may take, in a file system of its own; 0: no limit")
+    ] = "0"
     protocol: Annotated[Literal["ssh-ng", "ssh"], Meta(description="how the host's Nix speaks to the builder")] = (
         "ssh-ng"
     )
@@ -116,6 +119,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compat_builds: Annotated[
         bool, Meta(description="carry these corrections on into builds, not only to sshd and Nix")
     ] = True
+    ephemeral: Annotated[
+        bool, Meta(description="begin every start with a new prefix, and with a store that holds Nix alone")
+    ] = False
     nofile: Annotated[
         int,
         Meta(ge=64, le=1048576, description="soft limit of open files; Nix closes each one before a build"),
@@ -140,6 +146,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def guest_nix(self) -> bool:
         """Whether the guest has a Nix of its own, without which nothing is built."""
         return self.store != "symlink"
+
+    @property
+    def shares_store(self) -> bool:
+        """Whether the guest has the host's store laid under its own."""
+        return self.store == "overlay"
 
 
 def bytes_of(size: str) -> int:

@@ -37,7 +37,12 @@ _SHARED = frozenset(
 # Nothing of ours belongs anywhere in these.
 _SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
 # What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
-_RESERVED = ("builder.json", "guest.log", "keys", "known_hosts", "machines", "nix")
+_RESERVED = (
+    "builder.json", "exchange.json", "guest.log", "keys", "known_hosts", "last-test.json", "machines", "nix",
+    "nix.filling", "nix.img", "nix.img.growing", "nix.img.new", "pristine", "snapshots", "staging",
+)  # fmt: skip
+# Nix itself takes a good part of it.
+_SMALLEST_STORE = "256M"
 
 
 def check_together(settings: Settings) -> None:
@@ -166,6 +171,20 @@ def _check_free(settings: Settings) -> None:
         )
 
 
+def _check_store_size(settings: Settings) -> None:
+    limit = bytes_of(settings.store_size)
+    if limit and limit < bytes_of(_SMALLEST_STORE):
+        raise ConfigError(
+            f"store_size ({settings.store_size}) has no room for Nix and a build",
+            hint=f"at least {_SMALLEST_STORE}; 0 is no limit",
+        )
+    if limit and bytes_of(settings.max_free) >= limit:
+        raise ConfigError(
+            f"max_free ({settings.max_free}) is more than store_size ({settings.store_size}) can have free",
+            hint="garbage collection would never end: set min_free and max_free to a part of store_size",
+        )
+
+
 def _check_nix(settings: Settings) -> None:
     nix = settings.nix
     chosen = list(_sources(nix))
@@ -199,4 +218,4 @@ _PLACES: tuple[Callable[[Settings], None], ...] = (
     _check_prefix_parent,
     _check_key,
 )
-_CHECKS: tuple[Callable[[Settings], None], ...] = (_check_user, _check_free, _check_nix)
+_CHECKS: tuple[Callable[[Settings], None], ...] = (_check_user, _check_free, _check_store_size, _check_nix)

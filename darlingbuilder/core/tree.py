@@ -54,6 +54,7 @@ class Attributes:
     mode: int
     owner: Owner
     mtime_ns: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,12 @@ class Tree:
                     os.fchown(directory, owner.uid, owner.gid)
                 os.fchmod(directory, mode)
 
+    def rename(self, path: Path, target: Path) -> None:
+        """Give ``path`` the name ``target``, where nothing but a file may be, on the same file system."""
+        with self._parent(path) as (parent, name), self._parent(target) as (target_parent, target_name):
+            os.rename(name, target_name, src_dir_fd=parent, dst_dir_fd=target_parent)
+            os.fsync(target_parent)
+
     def remove(self, path: Path) -> None:
         """Remove the file, link or whole directory ``path``. Succeeds if it is already gone."""
         found = self.attributes(path)
@@ -300,4 +307,5 @@ def _attributes(found: os.stat_result) -> Attributes:
         mode=stat.S_IMODE(found.st_mode),
         owner=Owner(found.st_uid, found.st_gid),
         mtime_ns=found.st_mtime_ns,
+        size=found.st_size,
     )

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from darlingbuilder.core import log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.steps.step import Step
+
+Announce = Callable[[str, Sequence[Drift]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ def survey(steps: Iterable[Step]) -> list[Found]:
     return [_found(step) for step in steps]
 
 
-def converge(step: Step, *, announce: Callable[[str, Sequence[Drift]], None]) -> None:
+def converge(step: Step, *, announce: Announce) -> None:
     """Apply ``step`` if it has drifted, and see that this helped. Raises BuilderError.
 
     ``announce`` is called with the step's name and its drift before anything is changed.
@@ -42,6 +45,12 @@ def converge(step: Step, *, announce: Callable[[str, Sequence[Drift]], None]) ->
             f"{step.name}: {left[0].what} is still not as it should be: {left[0].detail}",
             hint="something else may be changing it at the same time; «darlingbuilder status» shows all of it",
         )
+
+
+def told(step: str, drift: Sequence[Drift]) -> None:
+    """Log what is about to be changed: for whoever has nothing else to say of it."""
+    for found in drift:
+        log.info("applying", step=step, what=found.what, why=found.detail)
 
 
 def withdraw(steps: Sequence[Step], *, announce: Callable[[str], None]) -> list[BuilderError]:

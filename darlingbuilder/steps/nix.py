@@ -17,7 +17,9 @@ from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import guestconf
 from darlingbuilder.steps.certificates import Certificates
 from darlingbuilder.steps.nixsource import Source
+from darlingbuilder.steps.pristine import Pristine
 from darlingbuilder.steps.profile import Profile, holds_nix, nix_tree, profile_of
+from darlingbuilder.steps.volume import Volume
 
 _WHAT = "the guest's Nix"
 
@@ -37,26 +39,40 @@ class Nix:
         """See Step. What there is of a Nix stays, and is not looked at, where the guest has none of its own."""
         if not self.settings.guest_nix:
             return []
-        return [*self._check_store(), *self._certificates.check(), *self._check_configuration()]
+        return [
+            *self._volume.check(),
+            *self._check_store(),
+            *self._pristine.check(),
+            *self._certificates.check(),
+            *self._check_configuration(),
+        ]
 
     def apply(self) -> None:
         """See Step. The Nix before stays, as the profile's previous generation."""
         if not self.settings.guest_nix:
             return
         account = accounts.required(self.world.accounts, self.settings.user)
+        # It may have to stop the container, through which the guest's files are reached.
+        self._volume.apply()
         configuration = self._configuration()
         self._own(account)
+        if self.settings.ephemeral:
+            self._source.keep()
         if not self._is_installed(account):
             self._source.install(account)
         # A tarball names its Nix only now.
         self._profile.select(self._source.wanted() or "")
         self._certificates.apply()
         managed.converge([configuration])
+        if not self.settings.ephemeral:
+            self._pristine.remove()
 
     def revert(self) -> None:
         """See Step."""
         self._refuse_the_hosts()
         self._source.sweep()
+        self._pristine.remove()
+        self._volume.revert()
         self._empty(Paths(self.settings).nix)
         self.world.host.remove_if_empty(Paths(self.settings).nix)
         managed.withdraw(self.world.darling.files(), (NIX_CONF, NIX_STORE_CONF, CA_BUNDLE))
@@ -64,6 +80,14 @@ class Nix:
     @property
     def _source(self) -> Source:
         return Source(self.settings, self.world)
+
+    @property
+    def _volume(self) -> Volume:
+        return Volume(self.settings, self.world)
+
+    @property
+    def _pristine(self) -> Pristine:
+        return Pristine(self.settings, self.world)
 
     @property
     def _certificates(self) -> Certificates:

@@ -1,13 +1,13 @@
 """Where the guest's Nix comes from, and how it gets into the guest's store."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters import tarball
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
@@ -15,6 +15,7 @@ from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.steps.pristine import Brought, Pristine
 from darlingbuilder.steps.profile import TOOLS, holds_nix, in_tree, nix_tree
 
 # What is rooted here, no garbage collection in the guest deletes. An installation removes what it has not put here.
@@ -60,10 +61,22 @@ class Source:
     def install(self, account: Account) -> None:
         """Bring Nix and cacert into the guest's store, as ``account``, and root what ``wanted`` does not know."""
         self._remove_damaged()
-        if self.settings.nix.tarball:
-            self._install_tarball(account)
+        pristine = Pristine(self.settings, self.world)
+        kept = pristine.kept()
+        if kept:
+            # Whatever has emptied the store: no network is needed, and no tarball.
+            origin, brought = pristine.root, kept
+            self._copy(self._root, account, brought.cacert, origin)
+            self._root_links(account, {_CACERT: brought.cacert})
+            self._copy(self._root, account, brought.nix, origin)
         else:
-            self._install_package(account)
+            brought = self._bring(self._root, account, lambda cacert: self._root_links(account, {_CACERT: cacert}))
+        tarball_root = {self._tarball_root: brought.nix} if self.settings.nix.tarball else {}
+        self._root_links(account, {_CACERT: brought.cacert, **tarball_root})
+
+    def keep(self) -> None:
+        """Keep what ``install`` would bring, from outside, where the guest cannot change it."""
+        Pristine(self.settings, self.world).fill(lambda root: self._bring(root, None, lambda _cacert: None))
 
     def sweep(self) -> None:
         """Remove what an interrupted ``install`` has left."""
@@ -109,29 +122,39 @@ class Source:
     def _holds_bundle(self, cacert: str) -> bool:
         return self._tree.attributes(in_tree(cacert) / BUNDLE) is not None
 
-    def _install_package(self, account: Account) -> None:
+    def _bring(self, root: Path, account: Account | None, found: Callable[[str], None]) -> Brought:
+        """Bring Nix and cacert from outside into the store below ``root``; ``found`` is told of the cacert first."""
+        if self.settings.nix.tarball:
+            return self._bring_tarball(root, account)
+        return self._bring_package(root, account, found)
+
+    def _bring_package(self, root: Path, account: Account | None, found: Callable[[str], None]) -> Brought:
         path = self.wanted() or ""
         self.world.nix.fetch(path)
         _refuse_other_than_nix(Tree(self.world.host.root / "nix"), path)
         carried = (one for one in self.world.nix.closure(path) if "-nss-cacert-" in one)
         cacert = self._chosen_cacert() or next(carried, "")
         # Nix comes last: once it is there, nobody looks for what an interrupted «init» has left out.
-        for needed in filter(None, (cacert, path)):
-            self.world.nix.copy_into(self._root, [needed], account=account)
-            self._root_links(account, {_CACERT: cacert})
+        self._copy(root, account, cacert, None)
+        found(cacert)
+        self._copy(root, account, path, None)
+        return Brought(path, cacert)
 
-    def _install_tarball(self, account: Account) -> None:
+    def _bring_tarball(self, root: Path, account: Account | None) -> Brought:
         file = self.world.host.root / Path(self.settings.nix.tarball).relative_to("/")
         with self._staging() as staging:
             release = tarball.unpack(file, sha256=self.settings.nix.sha256, into=staging)
             _refuse_other_than_nix(Tree(staging / "nix", Links.REFUSED), release.nix)
             self.world.nix.load_into(staging, release.registration)
             paths = list(filter(None, (release.nix, release.cacert)))
-            self.world.nix.copy_into(self._root, paths, account=account, origin=staging)
+            self.world.nix.copy_into(root, paths, account=account, origin=staging)
         chosen = self._chosen_cacert()
-        if chosen:
-            self.world.nix.copy_into(self._root, [chosen], account=account)
-        self._root_links(account, {_CACERT: chosen or release.cacert, self._tarball_root: release.nix})
+        self._copy(root, account, chosen, None)
+        return Brought(release.nix, chosen or release.cacert)
+
+    def _copy(self, root: Path, account: Account | None, path: str, origin: Path | None) -> None:
+        if path:
+            self.world.nix.copy_into(root, [path], account=account, origin=origin)
 
     def _chosen_cacert(self) -> str:
         """Fetch the cacert of the settings; give its path, empty if they name none."""

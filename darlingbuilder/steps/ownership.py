@@ -10,7 +10,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ConfigError, ForeignFileError
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
-from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.settings import Settings, bytes_of
 from darlingbuilder.core.tree import ROOT, Kind
 from darlingbuilder.steps.units import installed_state
 
@@ -116,3 +116,9 @@ def _refuse_fixed(recorded: Marker, wanted: Config) -> None:
                 f"{key} cannot change from {before[key]!r} to {after[key]!r} while the builder exists",
                 hint="darlingbuilder uninstall, then init with the new value; keys are kept",
             )
+    was, will_be = recorded.config.settings.store_size, wanted.settings.store_size
+    if 0 < bytes_of(will_be) < bytes_of(was):
+        raise ConfigError(
+            f"store_size cannot shrink from {was} to {will_be}",
+            hint="set it to 0, then: darlingbuilder init; and once more with the smaller size",
+        )

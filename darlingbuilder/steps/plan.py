@@ -38,7 +38,7 @@ def build(config: Config, world: World, *, purge: bool = False) -> Plan:
         files=(
             Ownership(config, world),
             User(settings, world),
-            Prefix(settings, world),
+            Prefix(settings, world, purge=purge),
             Compat(settings, world),
             Keys(settings, world, purge=purge),
             Sshd(settings, world),

@@ -9,26 +9,36 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.paths import PASSWD, Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A prefix that Darling has set up, in a directory that the service user owns."""
+    """A prefix that Darling has set up, in a directory that the service user owns; no exchange of it half done.
+
+    ``purge``: ``revert`` removes the snapshots, too.
+    """
 
     settings: Settings
     world: World
+    purge: bool = False
     name: ClassVar[str] = "prefix"
 
     @property
     def _paths(self) -> Paths:
         return Paths(self.settings)
 
+    @property
+    def _exchange(self) -> Exchange:
+        return Exchange(self.settings, self.world)
+
     def check(self) -> list[Drift]:
         """See Step."""
-        return self._check_parent() + self._check_prefix()
+        return [*self._exchange.check(), *self._check_parent(), *self._check_prefix()]
 
     def apply(self) -> None:
         """See Step. The container is down afterwards: systemd would kill what ExecStartPre leaves running."""
+        self._exchange.finish()
         owner = accounts.required(self.world.accounts, self.settings.user).owner
         self.world.host.make_directory(self._paths.prefix.parent, mode=0o750, owner=owner)
         if not self._check_prefix():
@@ -45,8 +55,11 @@ class Prefix:
             )
 
     def revert(self) -> None:
-        """See Step."""
+        """See Step. ``uninstall`` keeps the snapshots, unless it takes the keys as well."""
+        self._exchange.finish()
         self._remove()
+        if self.purge:
+            self.world.host.remove(self._paths.snapshots)
         self.world.host.remove_if_empty(self._paths.prefix.parent)
         self.world.host.remove(self._paths.boot_log)
 

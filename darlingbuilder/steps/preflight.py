@@ -23,6 +23,7 @@ CHECKS = (
     Check("store", "the guest's user writes in a store whose lower half is the host's", sharing.store),
     Check("reach", "the guest runs as an ordinary user, who must get to the prefix", place.reach),
     Check("disk", "Nix, its database and every build need room", place.room),
+    Check("limit", "a store of a limited size is a file system in a file", programs.limit),
     Check("port", "a guest's port is a port of the host: there is no network namespace", port.port),
     Check(
         "datagrams",

@@ -11,10 +11,11 @@ from typing import Protocol
 import pytest
 
 from darlingbuilder.adapters import process
-from darlingbuilder.adapters.nix import DATABASE, HostNix, NixCommand
+from darlingbuilder.adapters.nix import HostNix, NixCommand
+from darlingbuilder.adapters.nixcopy import DATABASE, Store
 from darlingbuilder.core.errors import NixError, PrerequisiteError
 from darlingbuilder.core.storepath import below
-from tests.fakes.nar import registration
+from tests.fakes.nar import nar_size, registration
 from tests.fakes.nix import FakeHostNix, add
 
 PATH = "/nix/store/zhkrf34sb7x28l10jzzzmf809cl6rxw3-hello"
@@ -188,6 +189,35 @@ def test_what_was_unpacked_is_copied_with_all_it_needs(host: Host, unpacked: Pat
     assert (below(root, NEEDED) / "share/text").read_text() == "text\n"
 
 
+def test_freight_is_what_the_target_lacks_in_the_order_of_references(host: Host, unpacked: Path, root: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+
+    freight = host.nix.freight([PATH], source=Store(unpacked), target=Store(root))
+
+    assert (freight.paths, freight.present) == ((NEEDED, PATH), ())
+    assert freight.size == nar_size(below(unpacked, PATH)) + nar_size(below(unpacked, NEEDED))
+
+
+def test_what_was_carried_is_no_freight_any_more(host: Host, unpacked: Path, root: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+    moved: list[int] = []
+    host.nix.carry(host.nix.freight([NEEDED], source=Store(unpacked), target=Store(root)), moved=moved.append)
+    assert sum(moved) >= nar_size(below(unpacked, NEEDED))
+
+    rest = host.nix.freight([PATH], source=Store(unpacked), target=Store(root))
+
+    assert (rest.paths, rest.present) == ((PATH,), (NEEDED,))
+    host.nix.carry(rest)
+    assert host.nix.has(root, PATH)
+    assert host.nix.freight([PATH], source=Store(unpacked), target=Store(root)).paths == ()
+
+
+def test_no_freight_of_a_path_that_the_source_does_not_have(host: Host, unpacked: Path, root: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+    with pytest.raises(NixError, match=UNKNOWN):
+        host.nix.freight([UNKNOWN], source=Store(unpacked), target=Store(root))
+
+
 def test_content_that_is_not_as_registered_is_not_copied(host: Host, unpacked: Path, root: Path) -> None:
     host.nix.load_into(unpacked, described(unpacked))
     (below(unpacked, NEEDED) / "share/text").write_text("tampered\n")
@@ -202,7 +232,7 @@ def test_a_path_that_is_registered_and_missing_is_not_copied(host: Host, unpacke
     host.nix.load_into(unpacked, described(unpacked))
     delete(below(unpacked, NEEDED))
 
-    with pytest.raises(NixError, match="failed at reading"):
+    with pytest.raises(NixError, match="failed at copying"):
         host.nix.copy_into(root, [PATH], origin=unpacked)
 
 

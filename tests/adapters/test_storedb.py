@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters import storedb
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storedb import Changes
 from darlingbuilder.core.errors import NixError
+from darlingbuilder.core.storepath import below
+from tests.fakes.nar import nar_size
 from tests.fakes.nix import add
 
 A, B, C = (f"/nix/store/{letter * 32}-{letter}" for letter in "abc")
@@ -29,7 +31,8 @@ def test_a_path_is_described_as_nix_dumps_it(root: Path) -> None:
 
     assert described[C].references == (A, B)
     first, digest, size, deriver, count, *references = described[C].registration.splitlines()
-    assert (first, len(digest), size, deriver, count, references) == (C, 64, "1", "", "2", [A, B])
+    taken = str(nar_size(below(root, C)))
+    assert (first, len(digest), size, deriver, count, references) == (C, 64, taken, "", "2", [A, B])
 
 
 def test_what_is_asked_for_and_unknown_is_left_out(root: Path) -> None:

@@ -1,6 +1,7 @@
 """``status``: what there is, for people and for programs, and its exit code."""
 
 import json
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -49,10 +50,12 @@ def test_a_builder_as_it_should_be_gives_0(made: FakeWorld, capsys: pytest.Captu
 
     assert code is ExitCode.OK
     labels = [line.partition(":")[0] for line in lines if not line.startswith(" ")]
-    assert labels == [UNIT, "container", "sshd", "nix", "slots", "client key", "host key", "last test"]
+    assert labels == [UNIT, "container", "sshd", "nix", "store", "slots", "client key", "host key", "last test"]
     assert lines[0].startswith(f"{UNIT}: active (running), since 0 s ago")
     assert lines[1] == "container: down; prefix /var/lib/darling-builder/guest/prefix"
-    assert lines[3:5] == ["nix: host 2.26.3, guest 2.31.2", "slots: 0 of 4 in use"]
+    assert lines[3] == "nix: host 2.26.3, guest 2.31.2"
+    assert re.fullmatch(r"store: .* of its own, 0 B shared with this machine; .* free", lines[4])
+    assert lines[5] == "slots: 0 of 4 in use"
     assert [line for line in lines if line.startswith(" ")] == [
         f"  ok    {step.name}" for step in build(chosen(), made).steps
     ]
@@ -150,8 +153,8 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     assert [key["name"] for key in keys] == ["client", "host"]
     assert all(key["fingerprint"].startswith("SHA256:") for key in keys)
     # What is of this very machine, whatever that is.
-    assert printed.keys() >= {"banner", "last_end"}
-    printed = {key: value for key, value in printed.items() if key not in {"banner", "last_end"}}
+    assert printed.keys() >= {"banner", "last_end", "store"}
+    printed = {key: value for key, value in printed.items() if key not in {"banner", "last_end", "store"}}
     assert printed == {
         "unit": UNIT,
         "state": "active (running)",
@@ -175,6 +178,12 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     assert [one["drift"] for one in steps if one["step"] == "sshd"] == [
         [{"what": str(SSHD_CONFIG), "detail": "absent"}]
     ]
+
+
+def test_a_program_gets_the_bytes_of_the_store(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    store = view(made, capsys)["store"]
+    assert isinstance(store, dict)
+    assert (store["shared"], store["own"] > 0, store["free"] > 0) == (0, True, True)
 
 
 def test_a_program_gets_errors_with_their_hints(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:

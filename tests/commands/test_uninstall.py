@@ -38,7 +38,7 @@ def test_nothing_is_left_but_the_keys(world: FakeWorld, capsys: pytest.CaptureFi
     keys = {str(key) + half for key in (PATHS.key, PATHS.host_key) for half in ("", ".pub")}
     assert left == keys | {str(PATHS.state), str(PATHS.host_key.parent)}
     said = capsys.readouterr().out
-    assert said == f"The builder is gone. Its keys are kept: {PATHS.key} and the state's keys/.\n"
+    assert said == f"The builder is gone. Kept: its keys: {PATHS.key} and the state's keys/. --purge removes them.\n"
 
 
 def test_a_purge_leaves_the_machine_as_it_was(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,6 +135,10 @@ BAD = {
     "a path below a store path": Bad("nix.package = ", f"[nix]\npackage = '{PACKAGE}/bin/nix'"),
     "a version that is none": Bad("nix.version = 'latest'", "[nix]\nversion = 'latest'"),
     "less room at the end than at the start": Bad("max_free (1G) is less", "min_free = '10G'\nmax_free = '1G'"),
+    "a store without room for Nix": Bad("no room for Nix", "store_size = '100M'"),
+    "more free than there can be": Bad(
+        "more than store_size (1G) can have free", "store_size = '1G'\nmax_free = '1G'"
+    ),
 }
 
 
@@ -215,6 +219,7 @@ def test_a_file_that_never_ends_is_given_up() -> None:
         {"prefix": "/var/lib/darling-builder/other/prefix"},
         {"key": "/var/lib/darling-builder/key"},
         {"min_free": "1G", "max_free": "10G"},
+        {"min_free": "1G", "max_free": "2G", "store_size": "10G"},
         {"nix.tarball": "/srv/nix 2.tar.xz", "nix.sha256": HASH},
         {"prefix": "/srv/" + "p" * 20 + "/" + "q" * 52},
     ],

@@ -266,7 +266,7 @@ def _everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
 
 def _with_mode(tree: Tree, mode: int) -> Attributes | None:
     found = tree.attributes(FILE)
-    return found and Attributes(Kind.FILE, mode, ME, found.mtime_ns)
+    return found and Attributes(Kind.FILE, mode, ME, found.mtime_ns, found.size)
 
 
 def test_a_file_that_is_replaced_can_stay_as_old_as_it_was(host: Tree) -> None:
@@ -274,7 +274,7 @@ def test_a_file_that_is_replaced_can_stay_as_old_as_it_was(host: Tree) -> None:
     os.utime(host.real(FILE), ns=(5, 7))
     host.replace(FILE, b"new", mode=0o600, owner=ME, mtime_ns=7)
     assert host.read(FILE) == b"new"
-    assert host.attributes(FILE) == Attributes(Kind.FILE, 0o600, ME, 7)
+    assert host.attributes(FILE) == Attributes(Kind.FILE, 0o600, ME, 7, 3)
     assert host.names(FILE.parent) == [FILE.name]
 
 

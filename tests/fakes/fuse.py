@@ -14,6 +14,7 @@ from tests.fakes.ledger import LedgerTree
 from tests.fakes.nix import FakeHostNix
 from tests.fakes.ssh import FakeSsh
 from tests.fakes.systemd import FakeSystemd
+from tests.fakes.volumes import FakeVolumes
 from tests.fakes.world import FakeWorld
 
 
@@ -63,6 +64,11 @@ class FusedTree(LedgerTree):
         if owner or self.attributes(path) is None:
             self.fuse.burn()
         super().make_directory(path, mode=mode, owner=owner)
+
+    def rename(self, path: Path, target: Path) -> None:
+        self.fuse.burn()
+        super().rename(path, target)
+        self.fuse.burn()
 
     def remove(self, path: Path) -> None:
         if self.attributes(path):
@@ -138,6 +144,31 @@ class FusedNix(FakeHostNix):
 
 
 @dataclass
+class FusedVolumes(FakeVolumes):
+    fuse: Fuse = field(default_factory=Fuse)
+
+    def make(self, image: Path, size: int) -> None:
+        self.fuse.burn()
+        super().make(image, size)
+        self.fuse.burn()
+
+    def grow(self, image: Path, size: int) -> None:
+        self.fuse.burn()
+        super().grow(image, size)
+        self.fuse.burn()
+
+    def mount(self, image: Path, at: Path) -> None:
+        self.fuse.burn()
+        super().mount(image, at)
+        self.fuse.burn()
+
+    def unmount(self, at: Path) -> None:
+        self.fuse.burn()
+        super().unmount(at)
+        self.fuse.burn()
+
+
+@dataclass
 class FusedSystemd(FakeSystemd):
     """Burns with every change that it is asked for."""
 
@@ -181,4 +212,5 @@ def fused_world(root: Path, fuse: Fuse, settings: Settings | None = None) -> Fak
         nix=FusedNix(root, fuse=fuse),
         ssh=FakeSsh(),
         systemd=FusedSystemd(host, fuse=fuse),
+        volumes=FusedVolumes(fuse=fuse),
     )

@@ -56,6 +56,13 @@ class LedgerTree(Tree):
         if path != path.parent and (owner or not existed):
             self._note(path, owner or ROOT)
 
+    def rename(self, path: Path, target: Path) -> None:
+        """See Tree."""
+        super().rename(path, target)
+        before, after = self._real(path), self._real(target)
+        for noted in [noted for noted in self.ledger if noted.is_relative_to(before)]:
+            self.ledger[after / noted.relative_to(before)] = self.ledger.pop(noted)
+
     def remove(self, path: Path) -> None:
         """See Tree."""
         super().remove(path)

@@ -14,6 +14,10 @@ def nar_hash(path: Path) -> str:
     return hashlib.sha256(nar(path)).hexdigest()
 
 
+def nar_size(path: Path) -> int:
+    return len(nar(path))
+
+
 def registration(path: str, at: Path, references: tuple[str, ...] = ()) -> str:
     """Describe the store path ``path``, which lies ``at``, as ``nix-store --dump-db`` does."""
     lines = (path, nar_hash(at), str(len(nar(at))), "", str(len(references)), *references)

@@ -3,17 +3,18 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nix import uncounted
+from darlingbuilder.adapters.nixcopy import DATABASE, Freight, Store
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import NixError, PrerequisiteError
 from darlingbuilder.core.storepath import below
 from darlingbuilder.core.tree import Tree
-from tests.fakes.nar import nar_hash
+from tests.fakes.nar import nar_hash, nar_size
 
 SETTINGS: Mapping[str, object] = {
     "substituters": ["https://cache.nixos.org/"],
@@ -80,6 +81,21 @@ class FakeHostNix:
         self._must_be_installed()
         return list(_closure(_read(root or self.root), path))
 
+    def freight(self, paths: Sequence[str], *, source: Store, target: Store) -> Freight:
+        self._must_be_installed()
+        known, there = _read(source.root or self.root), _read(target.root or self.root)
+        needed = list(dict.fromkeys(one for path in paths for one in _closure(known, path)))
+        lacking = tuple(path for path in needed if path not in there)
+        size = sum(nar_size(below(source.root or self.root, path)) for path in lacking)
+        return Freight(source, target, lacking, tuple(sorted(set(needed) - set(lacking))), size)
+
+    def carry(self, freight: Freight, *, moved: Callable[[int], None] = uncounted) -> None:
+        self._must_be_installed()
+        origin = freight.source.root or self.root
+        for path in freight.paths:
+            self._copy(freight.target.root or self.root, [path], origin)
+            moved(nar_size(below(origin, path)))
+
     def copy_into(
         self, root: Path, paths: Sequence[str], *, account: Account | None = None, origin: Path | None = None
     ) -> None:
@@ -126,7 +142,7 @@ class FakeHostNix:
         for needed in dict.fromkeys(one for path in paths for one in _closure(source, path)):
             at = below(origin, needed)
             if not at.exists() or nar_hash(at) != source[needed].nar_hash:
-                raise NixError(f"the host's Nix failed at reading {needed}: its hash has changed", hint="repair it")
+                raise NixError(f"the host's Nix failed at copying {needed}: its hash has changed", hint="repair it")
             if needed not in target or not below(root, needed).exists():
                 shutil.rmtree(below(root, needed), ignore_errors=True)
                 shutil.copytree(at, below(root, needed), symlinks=True)
@@ -196,15 +212,19 @@ def _write(root: Path, known: Mapping[str, Known]) -> None:
         new = {path: one for path, one in known.items() if before.get(path) != one}
         with database:
             for path, one in new.items():
-                row = (path, f"sha256:{one.nar_hash}", int(time.time()), 1)
+                row = (path, f"sha256:{one.nar_hash}", int(time.time()), _size(root, path))
                 database.execute(
                     "insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?) "
-                    "on conflict (path) do update set hash = excluded.hash",
+                    "on conflict (path) do update set hash = excluded.hash, narSize = excluded.narSize",
                     row,
                 )
             for path, one in new.items():
                 for reference in one.references:
                     _refer(database, path, reference)
+
+
+def _size(root: Path, path: str) -> int:
+    return nar_size(below(root, path)) if below(root, path).exists() else 0
 
 
 def _refer(database: sqlite3.Connection, path: str, reference: str) -> None:

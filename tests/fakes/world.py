@@ -1,6 +1,6 @@
 """A whole machine below a directory, in the terms of ``World``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from darlingbuilder.adapters.world import World
@@ -11,6 +11,7 @@ from tests.fakes.ledger import LedgerTree
 from tests.fakes.nix import FakeHostNix
 from tests.fakes.ssh import FakeSsh
 from tests.fakes.systemd import FakeSystemd
+from tests.fakes.volumes import FakeVolumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class FakeWorld(World):
     nix: FakeHostNix
     ssh: FakeSsh
     systemd: FakeSystemd
+    volumes: FakeVolumes = field(default_factory=FakeVolumes)
 
     def with_user(self, name: str = "darlingbuilder") -> "FakeWorld":
         """Give this world with a service user."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError, NixError, PrerequisiteError
 from darlingbuilder.core.managed import HEADER

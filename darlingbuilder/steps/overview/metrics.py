@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 # The values of a metric's labels, and its value.
 Sample = tuple[Sequence[str], float]
 # Where an overview's errors name more than one collector.
-_COLLECTORS = ("unit", "container", "nix.host", "nix.guest", "slots", "builds", "keys.client", "keys.host", "tested")
+_COLLECTORS = (
+    "unit",
+    "container",
+    "nix.host",
+    "nix.guest",
+    "store",
+    "slots",
+    "builds",
+    "keys.client",
+    "keys.host",
+    "tested",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,10 @@ def _known(value: float | None) -> list[Sample]:
 
 def _versions(seen: Overview) -> list[Sample]:
     return [((__version__, seen.nix.host or "", seen.nix.guest or ""), 1.0)]
+
+
+def _store(seen: Overview) -> list[Sample]:
+    return [(("own",), float(seen.store.own)), (("shared",), float(seen.store.shared))] if seen.store else []
 
 
 def _states(seen: Overview) -> Iterator[Sample]:
@@ -71,6 +86,17 @@ METRICS = (
         "sshd_up",
         "Whether the port answers with an SSH banner.",
         lambda seen: _known((seen.banner or "").startswith("SSH-")),
+    ),
+    Metric(
+        "store_bytes",
+        "What the valid paths of the guest's store take as archives: those of its own, those shared with the host.",
+        _store,
+        ("whose",),
+    ),
+    Metric(
+        "store_free_bytes",
+        "What the guest's store has left.",
+        lambda seen: _known(seen.store.free if seen.store else None),
     ),
     Metric("slots", "How many builds the host's Nix sends at once.", lambda seen: _known(seen.slots.max)),
     Metric("slots_used", "How many of them it has given out.", lambda seen: _known(seen.slots.used)),

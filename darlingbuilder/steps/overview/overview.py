@@ -13,7 +13,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, machines, serving
 from darlingbuilder.core.paths import UNIT, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import keyring, limits, store
+from darlingbuilder.steps import keyring, limits, store, usage
 from darlingbuilder.steps.converge import Found
 from darlingbuilder.steps.overview import builds, slots, tested
 from darlingbuilder.steps.overview.builds import Build
@@ -21,6 +21,7 @@ from darlingbuilder.steps.overview.notebook import Notebook, Trouble
 from darlingbuilder.steps.overview.slots import Slots
 from darlingbuilder.steps.overview.tested import Tested
 from darlingbuilder.steps.profile import profile_of
+from darlingbuilder.steps.usage import Usage
 
 _BANNER_SECONDS = 2.0
 _NIX = re.compile(r"/[0-9a-z]{32}-(?:nix|lix)-([0-9][^/]*)\Z")
@@ -71,7 +72,8 @@ class Overview(msgspec.Struct, frozen=True):
     ``since``: when the unit last became active; ``result``: systemd's word for how its last run fared; ``last_end``:
     how its main process last ended; ``container``: the host pid of the container's server, ``booted``: when that
     was; ``corrections``: those of the compat shim that are in force, null where nothing is served; ``banner``: what
-    the port answers; ``errors``: why parts of this are not known.
+    the port answers; ``store``: what the guest's store takes, null where it has none; ``errors``: why parts of this
+    are not known.
     """
 
     unit: str
@@ -88,6 +90,7 @@ class Overview(msgspec.Struct, frozen=True):
     banner: str | None
     prefix: str
     nix: NixVersions
+    store: Usage | None
     slots: Slots
     builds: list[Build]
     keys: list[KeyView]
@@ -118,6 +121,7 @@ def of(settings: Settings, world: World, found: Sequence[Found], *, made: bool) 
         banner=_banner(settings.port) if made else None,
         prefix=str(settings.prefix_path),
         nix=_nix(settings, world, notebook, made=made),
+        store=notebook.ask("store", lambda: usage.usage(settings, world)) if made else None,
         slots=_slots(settings, world, notebook),
         builds=notebook.ask("builds", lambda: builds.running(world.darling)) or [],
         keys=_keys(settings, world, notebook) if made else [],

@@ -8,6 +8,7 @@ from darlingbuilder.adapters import mounts
 from darlingbuilder.adapters.mounts import Mount
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.settings import bytes_of
 from darlingbuilder.core.together import LONGEST_PREFIX
 from darlingbuilder.core.tree import Attributes, Kind, Tree
 from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok, warning
@@ -60,7 +61,9 @@ def room(surroundings: Surroundings) -> Verdict:
     """Look at the room on those file systems; of two, at the one that has less."""
     host, settings = surroundings.world.host, surroundings.settings
     table = mounts.table(host)
-    paths = {settings.prefix_path, Paths(settings).nix}
+    # A store with a limit of its own has as little room as somebody wanted; what holds it needs some.
+    limited = bytes_of(settings.store_size) or host.attributes(Paths(settings).image)
+    paths = {settings.prefix_path, Paths(settings).state if limited else Paths(settings).nix}
     # A server that is down would keep us waiting; «prefix» has its say on such file systems.
     near = [path for path in paths if not ((mount := mounts.holding(table, path)) and _is_remote(mount))]
     found = [(existing(host, path), path) for path in near]

@@ -6,9 +6,12 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from darlingbuilder.adapters.volumes import VOLUME_PROGRAMS
+from darlingbuilder.core.settings import bytes_of
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok
 
+_LOOP_CONTROL = Path("/dev/loop-control")
 _OS_RELEASE = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
 
 
@@ -92,3 +95,15 @@ def _family(host: Tree) -> str | None:
     told = {key: value.strip("\"'") for key, _, value in lines}
     names = [told.get("ID", ""), *told.get("ID_LIKE", "").split()]
     return next((name for name in names if name in _INSTALL), None)
+
+
+def limit(surroundings: Surroundings) -> Verdict:
+    """Look for what «store_size» needs, if it is set."""
+    if not bytes_of(surroundings.settings.store_size):
+        return ok("store_size sets none")
+    missing = [program for program in VOLUME_PROGRAMS if surroundings.find(program) is None]
+    if missing:
+        return failure(f"store_size needs {', '.join(missing)}", "install e2fsprogs; or leave store_size out")
+    if surroundings.world.host.attributes(_LOOP_CONTROL) is None:
+        return failure("store_size needs loop devices", "modprobe loop; or leave store_size out")
+    return ok(f"store_size is {surroundings.settings.store_size}")

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from darlingbuilder.adapters import storedb
-from darlingbuilder.adapters.nix import DATABASE, HostNix
+from darlingbuilder.adapters.nix import HostNix
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storedb import StoreDatabase, ValidPath
 from darlingbuilder.core import storepath
 from darlingbuilder.core.storepath import name_of

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from darlingbuilder.adapters import pathlocks, storedb
-from darlingbuilder.adapters.nix import DATABASE, HostNix
+from darlingbuilder.adapters.nix import HostNix
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storedb import ValidPath
 from darlingbuilder.steps.sharing import graph
 from darlingbuilder.steps.sharing.upper import Upper

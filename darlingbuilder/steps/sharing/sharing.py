@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.identity import Answer
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storedb import Changes, ValidPath
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log

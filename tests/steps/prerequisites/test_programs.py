@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites import programs
 from darlingbuilder.steps.prerequisites.finding import Check, Level
 from tests.fakes.darling import FakeDarling
@@ -101,3 +102,17 @@ def test_without_darling_the_finding_says_how_to_install_it(tmp_path: Path) -> N
     )
 
     assert (finding.level, finding.hint) == (Level.FAILURE, "install Darling")
+
+
+def test_without_a_limit_of_the_store_nothing_is_needed_for_one(tmp_path: Path) -> None:
+    assert programs.limit(replace(fit(tmp_path), find=lambda _name: None)).level is Level.OK
+
+
+def test_a_limit_of_the_store_needs_loop_devices_and_e2fsprogs(tmp_path: Path) -> None:
+    surroundings = fit(tmp_path, Settings(store_size="10G"))
+
+    assert "loop devices" in programs.limit(surroundings).detail
+    surroundings.world.host.write(Path("/dev/loop-control"), b"")
+    assert programs.limit(surroundings).level is Level.OK
+    verdict = programs.limit(replace(surroundings, find=lambda name: None if name == "e2fsck" else Path("/sbin")))
+    assert (verdict.level, "e2fsck" in verdict.detail, "e2fsprogs" in verdict.hint) == (Level.FAILURE, True, True)

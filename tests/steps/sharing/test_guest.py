@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters import storedb
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.storepath import below
 from tests.steps.sharing.two_stores import A, B, C, D, TwoStores, X, Y, two_stores

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters import storedb
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.core.paths import HOST_ROOTS, NIX_STORE_CONF, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below, name_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darlingbuilder.adapters import storedb
-from darlingbuilder.adapters.nix import DATABASE
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.core.storepath import below, name_of
 from darlingbuilder.steps.sharing.guest import GuestStore
 from darlingbuilder.steps.sharing.hostpaths import HostPaths

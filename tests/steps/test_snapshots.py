@@ -1,0 +1,267 @@
+"""Snapshots: what was kept comes back as it was, all of it or nothing, whatever moment an interruption comes at."""
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from darlingbuilder.adapters import archive, process
+from darlingbuilder.adapters.archive import Way
+from darlingbuilder.core.errors import BuilderError, ForeignFileError, UsageError
+from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.plan import build
+from darlingbuilder.steps.snapshots import Snapshots
+from tests.fakes.furnished import chosen, seen
+from tests.fakes.history import Machine, machine
+from tests.fakes.nix import add
+
+pytestmark = pytest.mark.skipif(process.find("zstd") is None, reason="this machine has no zstd")
+PATHS = Paths(Settings())
+OLD = "/nix/store/11111111111111111111111111111111-old"
+NEW = "/nix/store/22222222222222222222222222222222-new"
+FILE = Path("/private/state")
+NAME = "one"
+
+
+@pytest.fixture
+def made() -> Iterator[Machine]:
+    """Give a machine with a builder that was used, and is down."""
+    with machine() as one:
+        yield use(one)
+
+
+def use(one: Machine) -> Machine:
+    one.init()
+    one.world.systemd.stop("darling-builder.service")
+    one.world.darling.files().write(FILE, b"old\n")
+    add(one.world.host.real(PATHS.state), OLD, {"out": "old\n"})
+    return one
+
+
+def keep(one: Machine) -> None:
+    snapshots(one).create(NAME)
+
+
+def change(one: Machine) -> None:
+    one.world.darling.files().write(FILE, b"new\n")
+    add(one.world.host.real(PATHS.state), NEW, {"out": "new\n"})
+    one.world.host.remove(PATHS.nix / "store" / Path(OLD).name)
+    one.world.host.write(PATHS.nix / "other" / "file", b"new\n")
+
+
+def snapshots(one: Machine) -> Snapshots:
+    return Snapshots(Settings(), one.world)
+
+
+def content(one: Machine) -> dict[str, tuple[int, str]]:
+    """Give all of prefix and store."""
+    real = one.world.host.real
+    return {**seen(real(PATHS.prefix)), **{f"nix/{name}": what for name, what in seen(real(PATHS.nix)).items()}}
+
+
+def state_names(one: Machine) -> list[str]:
+    return [name for name in one.world.host.names(PATHS.state) if name != "snapshots"]
+
+
+def test_what_was_kept_comes_back_and_nothing_else_is_there(made: Machine) -> None:
+    before, names = content(made), state_names(made)
+    snapshots(made).create(NAME)
+    assert (content(made), state_names(made)) == (before, names)
+    change(made)
+
+    snapshots(made).restore(NAME)
+
+    assert content(made) == before
+    assert state_names(made) == names
+    if os.geteuid() == 0:  # owners that are only noted cannot come back
+        assert made.wrong() == ["service"]
+
+
+def test_it_can_be_put_back_as_often_as_one_likes(made: Machine) -> None:
+    before = content(made)
+    snapshots(made).create(NAME)
+    for _ in range(2):
+        change(made)
+        snapshots(made).restore(NAME)
+        assert content(made) == before
+
+
+def test_a_restoration_that_is_interrupted_ends_in_the_old_or_in_the_new() -> None:
+    moment, going_on, ends = 0, True, set()
+    while going_on:
+        with machine() as one:
+            use(one)
+            new = content(one)
+            snapshots(one).create(NAME)
+            change(one)
+            old = content(one)
+
+            going_on = one.interrupted(lambda one: snapshots(one).restore(NAME), moment)
+            build(chosen(), one.world).files[2].apply()
+
+            assert content(one) in (old, new), moment
+            ends.add("new" if content(one) == new else "old")
+            assert [name for name in state_names(one) if name in {"staging", "exchange.json"}] == [], moment
+        moment += 1
+    assert ends == {"old", "new"}
+
+
+def test_a_snapshot_whose_making_is_interrupted_is_none() -> None:
+    moment, going_on = 0, True
+    while going_on:
+        with machine() as one:
+            use(one)
+            before = content(one)
+            going_on = one.interrupted(keep, moment)
+            assert content(one) == before
+            if snapshots(one).manifests():
+                snapshots(one).restore(NAME)
+                assert content(one) == before
+            else:
+                snapshots(one).create(NAME)
+            assert set(one.world.host.names(PATHS.snapshots)) == {NAME}, moment
+        moment += 1
+
+
+def test_they_are_listed_with_date_and_size(made: Machine) -> None:
+    assert snapshots(made).manifests() == {}
+    manifest = snapshots(made).create(NAME)
+
+    assert snapshots(made).manifests() == {NAME: manifest}
+    assert manifest.size > 0
+    assert manifest.parts == ["prefix", "nix-store", "nix-var"]
+
+
+def test_one_that_is_deleted_leaves_nothing(made: Machine) -> None:
+    snapshots(made).create(NAME)
+    snapshots(made).delete(NAME)
+
+    assert made.world.host.attributes(PATHS.snapshots) is None
+    for act in (snapshots(made).delete, snapshots(made).restore):
+        with pytest.raises(BuilderError, match="there is no snapshot one"):
+            act(NAME)
+
+
+def test_a_name_is_used_once(made: Machine) -> None:
+    snapshots(made).create(NAME)
+    with pytest.raises(BuilderError, match="there is a snapshot one already"):
+        snapshots(made).create(NAME)
+
+
+@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "-x", "x" * 65, "a\n"])
+def test_what_could_lead_elsewhere_is_no_name(made: Machine, name: str) -> None:
+    with pytest.raises(UsageError, match="no name for a snapshot"):
+        snapshots(made).create(name)
+
+
+@pytest.mark.parametrize("schema", [0, 2])
+def test_one_of_another_schema_is_refused_and_nothing_changes(made: Machine, schema: int) -> None:
+    manifest = snapshots(made).create(NAME)
+    written = msgspec.structs.replace(manifest, schema=schema, tool_version="9.9")
+    made.world.host.write(PATHS.snapshots / NAME / "manifest.json", msgspec.json.encode(written))
+    change(made)
+    before = content(made)
+
+    with pytest.raises(ForeignFileError, match=rf"darlingbuilder 9.9 \(schema {schema}\)"):
+        snapshots(made).restore(NAME)
+
+    assert content(made) == before
+    assert snapshots(made).manifests() == {NAME: None}
+
+
+def test_one_that_belonged_to_another_user_is_refused(made: Machine) -> None:
+    manifest = snapshots(made).create(NAME)
+    other = msgspec.structs.replace(manifest, uid=manifest.uid + 1)
+    made.world.host.write(PATHS.snapshots / NAME / "manifest.json", msgspec.json.encode(other))
+    with pytest.raises(BuilderError, match="belongs to user"):
+        snapshots(made).restore(NAME)
+
+
+def test_a_damaged_archive_changes_nothing(made: Machine) -> None:
+    snapshots(made).create(NAME)
+    change(made)
+    before = content(made)
+    file = made.world.host.real(PATHS.snapshots) / NAME / "nix-store.tar.zst"
+    file.write_bytes(file.read_bytes()[:100])
+
+    with pytest.raises(BuilderError):
+        snapshots(made).restore(NAME)
+
+    build(chosen(), made.world).files[2].apply()
+    assert content(made) == before
+
+
+def test_a_purge_takes_the_snapshots_and_an_uninstall_does_not(made: Machine) -> None:
+    snapshots(made).create(NAME)
+    for purge, left in ((False, True), (True, False)):
+        for step in reversed(build(chosen(), made.world, purge=purge).steps):
+            step.revert()
+        assert bool(made.world.host.attributes(PATHS.snapshots)) is left
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_all_that_a_file_can_have_comes_back(tmp_path: Path, way: Way) -> None:
+    (tmp_path / "kept").mkdir()
+    if way is Way.REFLINK and archive.way_between(tmp_path, tmp_path / "kept") is not way:
+        pytest.skip("this file system cannot share blocks")
+    source, target = tmp_path / "source", tmp_path / "target"
+    before = replace_times(furnished(source))
+
+    archive.keep(source, tmp_path / "kept/part", way)
+    archive.bring_back(tmp_path / "kept/part", target, way)
+
+    assert described(target) == before == described(source)
+
+
+def furnished(top: Path) -> Path:
+    top.mkdir(mode=0o750)
+    (top / "file").write_text("x\n")
+    (top / "file").chmod(0o4751)
+    (top / "hard").hardlink_to(top / "file")
+    (top / "link").symlink_to("/etc/passwd")
+    (top / "ünnamed \udcff").write_text("y\n")
+    (top / "dir").mkdir(mode=0o2700)
+    os.mkfifo(top / "fifo")
+    with (top / "sparse").open("wb") as file:
+        file.truncate(2**20)
+    here = Path.cwd()
+    os.chdir(top)  # a socket's name is short
+    try:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind("sock")
+    finally:
+        os.chdir(here)
+    (top / "sock").chmod(0o640)
+    os.setxattr(top / "file", "user.test", b"value")
+    if os.geteuid() == 0:
+        os.setxattr(top / "dir", "trusted.overlay.opaque", b"y")
+        os.mknod(top / "whiteout", stat.S_IFCHR, 0)
+        os.chown(top / "file", 4711, 4712)
+        (top / "file").chmod(0o4751)
+    return top
+
+
+def replace_times(top: Path) -> dict[str, tuple[object, ...]]:
+    for path in (*top.rglob("*"), top):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    return described(top)
+
+
+def described(top: Path) -> dict[str, tuple[object, ...]]:
+    found: dict[str, tuple[object, ...]] = {}
+    for path in (top, *top.rglob("*")):
+        one = path.lstat()
+        names = [] if path.is_symlink() else [name for name in os.listxattr(path) if not name.startswith("security.")]
+        attributes = {name: os.getxattr(path, name) for name in names}
+        # A socket that is made anew changes its directory's time, too.
+        times = 0 if stat.S_ISSOCK(one.st_mode) or path == top else one.st_mtime
+        found[str(path.relative_to(top))] = (
+            one.st_mode, one.st_uid, one.st_gid, one.st_nlink, one.st_rdev, attributes, times,
+            path.readlink() if path.is_symlink() else None,
+        )  # fmt: skip
+    return found

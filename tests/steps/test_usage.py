@@ -1,0 +1,82 @@
+"""The room that the guest's store takes, by a database that its user may have prepared."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from darlingbuilder.adapters.storesizes import nar_sizes
+from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.usage import usage
+from tests.fakes.world import FakeWorld, fake_world
+
+NIX = Paths(Settings()).nix
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> FakeWorld:
+    return fake_world(tmp_path).with_user()
+
+
+def database(world: FakeWorld) -> Path:
+    file = world.host.real(NIX) / "var/nix/db/db.sqlite"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (world.host.real(NIX) / "store").mkdir(exist_ok=True)
+    return file
+
+
+def fill(file: Path, paths: dict[str, int]) -> None:
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("pragma journal_mode = wal")
+        opened.execute("create table ValidPaths (id integer primary key, path text, narSize integer)")
+        opened.executemany("insert into ValidPaths (path, narSize) values (?, ?)", list(paths.items()))
+        opened.commit()
+
+
+def test_what_lies_there_is_its_own_and_nothing_is_shared_where_nothing_can_be(world: FakeWorld) -> None:
+    fill(database(world), {"/nix/store/a": 1000, "/nix/store/lost": 500})
+    (world.host.real(NIX) / "store/a").mkdir()
+
+    found = usage(Settings(), world)
+
+    assert found is not None
+    assert (found.own, found.shared) == (1000, 0)
+    assert found.free > 0
+
+
+def test_without_a_store_there_is_nothing_to_say(world: FakeWorld) -> None:
+    assert usage(Settings(), world) is None
+
+
+def test_a_link_in_the_place_of_the_database_is_not_followed(world: FakeWorld, tmp_path: Path) -> None:
+    fill(tmp_path / "elsewhere", {"/nix/store/a": 1000})
+    database(world).symlink_to(tmp_path / "elsewhere")
+
+    assert usage(Settings(), world) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"no database at all" * 1000])
+def test_a_damaged_database_counts_for_nothing(world: FakeWorld, content: bytes) -> None:
+    database(world).write_bytes(content)
+    found = usage(Settings(), world)
+    assert found is not None
+    assert found.own == 0
+
+
+def test_an_answer_that_never_ends_is_given_up(world: FakeWorld) -> None:
+    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select x as path, 1 as narSize from n"
+    with closing(sqlite3.connect(database(world))) as opened:
+        opened.execute(f"create view ValidPaths as {endless}")
+    began = time.monotonic()
+    assert list(nar_sizes(database(world).read_bytes())) == []
+    assert time.monotonic() - began < 30
+
+
+def test_fifty_thousand_paths_take_no_second(world: FakeWorld) -> None:
+    fill(database(world), {f"/nix/store/{number:032}-some-package-1.0": 1000 for number in range(50_000)})
+    began = time.monotonic()
+    assert usage(Settings(), world) is not None
+    assert time.monotonic() - began < 2
