@@ -53,6 +53,9 @@ LOCK = Path("/run/darlingbuilder.lock")
 KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.
 CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
+# Root's alone, and there while the unit runs: where its walls show serve, but not the guest, the host's Nix database.
+WALLED = Path("/run/darlingbuilder-host")
+WALLED_DATABASE = WALLED / "db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +100,19 @@ class Paths:
         return self.nix / ".overlay"
 
     @property
-    def host_view(self) -> Path:
-        """Root's alone: where the unit shows ``serve``, and not the guest, what its walls hide."""
-        return self.state / "host"
-
-    @property
-    def host_database(self) -> Path:
-        """The directory of the host's Nix database, as the unit shows it to ``serve``."""
-        return self.host_view / "db"
-
-    @property
     def image(self) -> Path:
         """The file system that limits the guest's store, if ``store_size`` asks for one."""
         return self.state / "nix.img"
+
+    @property
+    def unfinished_image(self) -> Path:
+        """That file system while it is made."""
+        return self.image.with_name(f"{self.image.name}.new")
+
+    @property
+    def growing_image(self) -> Path:
+        """There while the file is larger than the file system in it."""
+        return self.image.with_name(f"{self.image.name}.growing")
 
     @property
     def filling(self) -> Path:
@@ -165,6 +168,15 @@ class Paths:
     def boot_log(self) -> Path:
         """What the container's boot and its sshd print."""
         return self.state / "guest.log"
+
+    @property
+    def kept(self) -> tuple[Path, ...]:
+        """All that the builder keeps directly below ``state``: nobody else's place."""
+        return (
+            self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.last_test,
+            self.machines, self.nix, self.filling, self.image, self.growing_image, self.unfinished_image,
+            self.pristine, self.snapshots, self.staging,
+        )  # fmt: skip
 
 
 def public_half(key: Path) -> Path:

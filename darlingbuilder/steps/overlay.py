@@ -38,8 +38,6 @@ class Overlay:
             drift.append(Drift(str(Paths(self.settings).store), f"is no directory of {self.settings.user}'s"))
         if not _is_private(self._tree.attributes(self._work)):
             drift.append(Drift(str(Paths(self.settings).overlay_work), "is no directory that is root's alone"))
-        if not _is_private(self.world.host.attributes(Paths(self.settings).host_view)):
-            drift.append(Drift(str(Paths(self.settings).host_view), "is no directory that is root's alone"))
         own = self.world.darling.files().attributes(GUEST_OWN_NIX)
         if own is None or own.kind is not Kind.DIRECTORY:
             drift.append(Drift(f"the guest's {GUEST_OWN_NIX}", "absent"))
@@ -53,16 +51,12 @@ class Overlay:
             # The service user could have prepared it, for theirs is the directory that it lies in.
             self._tree.remove(self._work)
             self._tree.make_directory(self._work, mode=_MODE, owner=ROOT)
-        self.world.host.make_directory(Paths(self.settings).host_view, mode=_MODE, owner=ROOT)
-        self.world.host.make_directory(Paths(self.settings).host_database, owner=ROOT)
         self.world.darling.files().make_directory(GUEST_OWN_NIX)
 
     def leftovers(self) -> list[Drift]:
         """Name what is there although no overlay is wanted."""
         work = Paths(self.settings).overlay_work
         found = [Drift(str(work), "is left of an overlay")] if self._tree.attributes(self._work) else []
-        if self.world.host.attributes(Paths(self.settings).host_view):
-            found.append(Drift(str(Paths(self.settings).host_view), "is left of an overlay"))
         if self.world.darling.files().attributes(GUEST_OWN):
             found.append(Drift(f"the guest's {GUEST_OWN}", "is left of an overlay"))
         return found
@@ -76,8 +70,6 @@ class Overlay:
                     self._tree.remove(self._upper / name)
             # The last to go: it tells that there was an overlay, should this be interrupted.
             self._tree.remove(self._work)
-        for directory in (Paths(self.settings).host_database, Paths(self.settings).host_view):
-            self.world.host.remove_if_empty(directory)
         for directory in (GUEST_OWN_NIX, GUEST_OWN):
             self.world.darling.files().remove_if_empty(directory)
 

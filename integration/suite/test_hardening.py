@@ -58,7 +58,7 @@ READS = (
     reading("/etc/shadow", "root:", by_permission=True),
     reading("/etc/nix/darling-builder-key", "PRIVATE KEY", by_permission=True),
     reading(f"{STATE}/keys/ssh_host_ed25519_key", "PRIVATE KEY", by_permission=True),
-    reading(f"{STATE}/host/db/db.sqlite", "SQLite format 3", by_permission=True),
+    reading("/run/darlingbuilder-host/db/db.sqlite", "SQLite format 3", by_permission=True),
 )
 WRITES = (
     *(writing(path) for path in ("/srv/open", "/tmp", "/var/tmp", "/run/lock", "/dev/shm", "/home/someone")),  # noqa: S108

@@ -12,7 +12,7 @@ from darlingbuilder.adapters.storedb import Changes, ValidPath
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import BuilderError, NixError
-from darlingbuilder.core.paths import HOST_ROOTS, STORE, Paths
+from darlingbuilder.core.paths import HOST_ROOTS, STORE, WALLED_DATABASE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.sharing.guest import GuestStore, Leaning, Withdrawn
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
@@ -218,7 +218,7 @@ class Sharing:
     @property
     def _host_database(self) -> Path:
         """Where the unit shows it to us; without its walls, where it lies."""
-        shown = Paths(self.settings).host_database / DATABASE.name
+        shown = WALLED_DATABASE / DATABASE.name
         return self.world.host.real(shown if self.world.host.attributes(shown) else Path("/") / DATABASE)
 
     @property
