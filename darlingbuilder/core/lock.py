@@ -68,7 +68,8 @@ def held(path: Path, *, purpose: str, seconds: float) -> Iterator[Lock]:
 
 
 def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Root's alone: whoever may read a file may lock it, and keep everybody waiting.
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _locked(descriptor: int) -> bool:

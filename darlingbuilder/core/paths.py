@@ -105,6 +105,16 @@ class Paths:
         return self.state / "nix.img"
 
     @property
+    def unfinished_image(self) -> Path:
+        """That file system while it is made."""
+        return self.image.with_name(f"{self.image.name}.new")
+
+    @property
+    def growing_image(self) -> Path:
+        """There while the file is larger than the file system in it."""
+        return self.image.with_name(f"{self.image.name}.growing")
+
+    @property
     def filling(self) -> Path:
         """Where the store lies while it goes into that file system, or out of it."""
         return self.state / "nix.filling"
@@ -158,6 +168,15 @@ class Paths:
     def boot_log(self) -> Path:
         """What the container's boot and its sshd print."""
         return self.state / "guest.log"
+
+    @property
+    def kept(self) -> tuple[Path, ...]:
+        """All that the builder keeps directly below ``state``: nobody else's place."""
+        return (
+            self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.last_test,
+            self.machines, self.nix, self.filling, self.image, self.growing_image, self.unfinished_image,
+            self.pristine, self.snapshots, self.staging,
+        )  # fmt: skip
 
 
 def public_half(key: Path) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from darlingbuilder.core import compatibility
 from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import NixSettings, Settings, bytes_of
 
 # Unix sockets live in the prefix; with 80 bytes the boot fails (FACTS, «Darling's launcher»).
@@ -36,11 +37,6 @@ _SHARED = frozenset(
 )
 # Nothing of ours belongs anywhere in these.
 _SYSTEM = frozenset(map(Path, ("/dev", "/proc", "/sys", "/nix")))
-# What the builder keeps directly below ``state`` (core.paths); the guest's user owns «nix».
-_RESERVED = (
-    "builder.json", "exchange.json", "guest.log", "keys", "known_hosts", "last-test.json", "machines", "nix",
-    "nix.filling", "nix.img", "nix.img.growing", "nix.img.new", "pristine", "snapshots", "staging",
-)  # fmt: skip
 # Nix itself takes a good part of it.
 _SMALLEST_STORE = "256M"
 
@@ -114,10 +110,10 @@ def _check_prefix_against_state(settings: Settings) -> None:
             f"prefix: {prefix} holds the state directory {state}: the guest could change the builder's own files",
             hint=f"leave prefix out, which gives {state}/guest/prefix",
         )
-    for name in _RESERVED:
-        if _within(prefix, state / name):
+    for kept in Paths(settings).kept:
+        if _within(prefix, kept):
             raise ConfigError(
-                f"prefix: {prefix} lies where the builder keeps its {name}",
+                f"prefix: {prefix} lies where the builder keeps its {kept.name}",
                 hint=f"leave prefix out, which gives {state}/guest/prefix",
             )
 
@@ -141,7 +137,7 @@ def _check_key(settings: Settings) -> None:
                 f"key: {key} lies in {owned}, which belongs to the guest's user",
                 hint="keep the private key where root alone can write, such as /etc/nix/darling-builder-key",
             )
-    if key == state or any(_within(key, state / name) for name in _RESERVED):
+    if key == state or any(_within(key, kept) for kept in Paths(settings).kept):
         raise ConfigError(
             f"key: {key} is the name of something else that the builder keeps",
             hint="choose another file name, such as /etc/nix/darling-builder-key",

@@ -15,7 +15,7 @@ from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import UNIT, UNIT_FILE, WALLED, WALLED_DATABASE
+from darlingbuilder.core.paths import LOCK, UNIT, UNIT_FILE, WALLED, WALLED_DATABASE
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import metricsunits, walls
 from darlingbuilder.steps.metricsunits import MetricsUnits
@@ -128,6 +128,7 @@ def text(chosen: Config) -> str:
         nofile=settings.nofile,
         limits=settings.limits,
         openings=walls.openings(settings, program()[0]),
+        lock=LOCK,
         walled=WALLED.name,
         walled_database=WALLED_DATABASE,
         # Two boots of two attempts, two trials of two Nixes; sshd's first greeting or session that takes longer

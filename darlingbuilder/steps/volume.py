@@ -15,8 +15,6 @@ from darlingbuilder.core.paths import UNIT, Paths
 from darlingbuilder.core.settings import Settings, bytes_of
 from darlingbuilder.core.tree import ROOT
 
-_UNFINISHED, _GROWING = ".new", ".growing"
-
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -87,12 +85,11 @@ class Volume:
 
     @property
     def _unfinished(self) -> Path:
-        return self._image.with_name(f"{self._image.name}{_UNFINISHED}")
+        return Paths(self.settings).unfinished_image
 
     @property
     def _growing(self) -> Path:
-        """There while the file is larger than what is in it."""
-        return self._image.with_name(f"{self._image.name}{_GROWING}")
+        return Paths(self.settings).growing_image
 
     def _real(self, path: Path) -> Path:
         return self.world.host.real(path)

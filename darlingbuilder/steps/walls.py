@@ -16,6 +16,7 @@ _HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))
 @dataclass(frozen=True, slots=True)
 class Openings:
     """``writable``: where the guest and serve write. ``host_database``: whether serve has to see the host's.
+    ``lock``: whether it takes the lock of all that changes the builder, as ``init`` does.
 
     ``at_home`` and ``writable_at_home``: what of it all lies in a home directory, a darlingbuilder that pipx has
     installed for root say, and must be shown there.
@@ -25,6 +26,7 @@ class Openings:
     writable_at_home: tuple[Path, ...]
     at_home: tuple[Path, ...]
     host_database: bool
+    lock: bool
 
 
 def openings(settings: Settings, program: str) -> Openings:
@@ -37,7 +39,8 @@ def openings(settings: Settings, program: str) -> Openings:
         writable=tuple(path for path in writable if not _is_at_home(path)),
         writable_at_home=tuple(path for path in writable if _is_at_home(path)),
         at_home=tuple(_outermost(path for path in read if _is_at_home(path))),
-        host_database=settings.store == "overlay",
+        host_database=settings.shares_store,
+        lock=settings.ephemeral,
     )
 
 

@@ -34,6 +34,15 @@ def test_what_the_builder_keeps_is_below_its_state() -> None:
     assert len(set(kept)) == len(kept)
 
 
+def test_whatever_lies_directly_below_the_state_is_kept_from_others() -> None:
+    named = {name: getattr(OURS, name) for name in vars(Paths) if isinstance(vars(Paths)[name], property)}
+    below = {name: path for name, path in named.items() if isinstance(path, Path) and path.is_relative_to(OURS.state)}
+    # Of the prefix it is the parent, which the user may name.
+    own = {path for name, path in below.items() if name != "state" and path not in {OURS.prefix, OURS.workdir}}
+    assert all(any(path.is_relative_to(kept) for kept in OURS.kept) for path in own)
+    assert all(kept.parent == OURS.state for kept in OURS.kept)
+
+
 def test_nothing_that_is_roots_lies_where_the_service_user_can_write() -> None:
     for path in (OURS.marker, OURS.host_key, OURS.known_hosts, OURS.boot_log, OURS.key):
         assert not path.is_relative_to(OURS.prefix.parent), path

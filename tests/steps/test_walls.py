@@ -46,3 +46,8 @@ def test_a_state_in_a_home_is_writable_there() -> None:
 def test_the_hosts_database_is_shown_to_serve_where_the_store_is_shared() -> None:
     assert not walls.openings(Settings(), PROGRAM).host_database
     assert walls.openings(Settings(store="overlay"), PROGRAM).host_database
+
+
+def test_the_lock_is_open_to_serve_where_it_begins_every_start_anew() -> None:
+    assert not walls.openings(Settings(), PROGRAM).lock
+    assert walls.openings(Settings(ephemeral=True), PROGRAM).lock
