@@ -15,6 +15,9 @@ LONGEST_FUNCTION = 40
 BETWEEN_COMMANDS = {
     ("*", "context"): "what every verb is given, and how it prints",
     ("*", "screen"): "tables on a terminal, and what is refreshed in place",
+    ("*", "argumenttree"): "those that write something of the argument tree",
+    ("completion", "fish"): "one of three shells",
+    ("manual", "settingsmanual"): "the one page of the settings, and the settings on the other",
     ("init", "status"): "«init --dry-run» shows drift as «status» does",
 }
 
