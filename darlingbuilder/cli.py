@@ -141,7 +141,9 @@ VERBS = (
                 {"nargs": "?", "choices": ["all", "own", "sshd", "nix"], "default": "all"},
             ),
             Argument("-f", "wait for more", {"dest": "follow", **_SWITCH}),
-            Argument("--since", "from then on, as journalctl takes it: «-1h», «today», «2026-01-31 12:00»", _TEXT),
+            Argument(
+                "--since", "from then on, as journalctl takes it: «today», «2026-01-31 12:00»; --since=-1h", _TEXT
+            ),
             Argument("--lines", "the last so many", {"type": _count, "metavar": "N"}),
             Argument(
                 "--priority",

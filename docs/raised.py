@@ -32,7 +32,9 @@ def words(package: Path = PACKAGE) -> Iterator[str]:
     for file in package.rglob("*.py"):
         tree = ast.parse(file.read_text())
         constants = _constants(tree)
-        yield from (_text(node, constants) for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr))
+        yield from (
+            _text(node, constants) for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr)
+        )
 
 
 def _in_file(file: Path) -> Iterator[Raised]:

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from darlingbuilder.core import compatibility, errors
+from darlingbuilder.core.compatibility import DarlingRow, End, NixpkgsRow, NixRow
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.steps.layers import UnmetError
 from darlingbuilder.steps.prerequisites.scratch import UnseenError
@@ -15,61 +16,73 @@ DOCS = Path(__file__).parent
 _WRITTEN = "<!-- Written by «python -m docs.write»; what to change is in the program. -->"
 
 
+_MESSAGES = """\
+# Every error message
+
+The program prints each as `darlingbuilder: MESSAGE`, and below it what to do. «…» stands for what is known only then.
+[Troubleshooting](troubleshooting.md) goes by symptom."""
+_KNOWN = """\
+# What is known to work together
+
+From `darlingbuilder/core/compatibility.toml`, which the program itself goes by. *Run*: done and seen with a real
+Darling; *source*: read in the source, or in what the project publishes; *reported*: somebody says so. Nothing is
+refused by its number: a new Nix is tried in the guest before it goes live."""
+
+
 def messages() -> str:
     """Give the page of all error messages."""
     kinds = {kind.__name__: kind for kind in (*vars(errors).values(), UnmetError, UnseenError) if _is_kind(kind)}
-    parts = [
-        "# Every error message",
-        f"The program prints each as `darlingbuilder: MESSAGE`, and below it what to do. «{GAP}» stands for what is known "
-        "only then. [Troubleshooting](troubleshooting.md) goes by symptom.",
-    ]
+    parts = [_MESSAGES]
     for name, found in groupby(raised(), key=lambda error: error.kind):
         rows = [(_code(error.message), error.remedy) for error in found if error.message.strip(f"{GAP}: ")]
-        parts += [f"## {name}: exit {int(kinds[name].exit_code)}", _first_line(kinds[name]), _table(("says", "do"), rows)]
+        kind = kinds[name]
+        parts += [f"## {name}: exit {int(kind.exit_code)}", _first_line(kind), _table(("says", "do"), rows)]
     return _page(parts)
 
 
 def known() -> str:
     """Give the page of what is known to work together."""
     table = compatibility.table()
-    end = table.end
-    parts = [
-        "# What is known to work together",
-        "From `darlingbuilder/core/compatibility.toml`, which the program itself goes by. *Run*: done and seen with a real "
-        "Darling; *source*: read in the source, or in what the project publishes; *reported*: somebody says so. Nothing "
-        "is refused by its number: a new Nix is tried in the guest before it goes live.",
-        "## Darling",
-        _table(
-            ("version", "passes for macOS", "known by", "from"),
-            [(row.version, str(row.macos), row.evidence.value, row.source) for row in table.darling],
-        ),
-        f"## Nix in the guest\n\nWithout a word about Nix, {table.default_nix} is taken.",
-        _table(
-            ("version", "in the guest", "with Darling", "store path", "known by", "from"),
-            [
-                (
-                    row.version,
-                    f"{row.outcome.value}: {row.detail}" if row.detail else row.outcome.value,
-                    row.darling,
-                    _code(row.path) if row.path else "",
-                    row.evidence.value,
-                    row.source,
-                )
-                for row in table.nix
-            ],
-        ),
-        "## nixpkgs\n\nThe macOS that a release, and every one after it, is made for at least.",
-        _table(
-            ("from release", "macOS", "known by", "from"),
-            [(row.release, str(row.macos), row.evidence.value, row.source) for row in table.nixpkgs],
-        ),
-        f"x86_64-darwin ends with nixpkgs {end.nixpkgs}, whose binaries are kept until {end.binaries}; Nix itself is "
-        f"published for it up to {end.nix}.",
-    ]
-    return _page(parts)
+    return _page(
+        (
+            _KNOWN,
+            "## Darling",
+            _table(
+                ("version", "passes for macOS", *_TOLD),
+                [(row.version, str(row.macos), *_told(row)) for row in table.darling],
+            ),
+            f"## Nix in the guest\n\nWithout a word about Nix, {table.default_nix} is taken.",
+            _table(("version", "in the guest", "with Darling", "store path", *_TOLD), map(_nix, table.nix)),
+            "## nixpkgs\n\nThe macOS that a release, and every one after it, is made for at least.",
+            _table(
+                ("from release", "macOS", *_TOLD),
+                [(row.release, str(row.macos), *_told(row)) for row in table.nixpkgs],
+            ),
+            _end(table.end),
+        )
+    )
 
 
 PAGES: Mapping[str, Callable[[], str]] = {"messages.md": messages, "compatibility.md": known}
+
+
+_TOLD = ("known by", "from")
+
+
+def _told(row: DarlingRow | NixRow | NixpkgsRow) -> tuple[str, str]:
+    return row.evidence.value, row.source
+
+
+def _nix(row: NixRow) -> Sequence[str]:
+    outcome = f"{row.outcome.value}: {row.detail}" if row.detail else row.outcome.value
+    return row.version, outcome, row.darling, _code(row.path) if row.path else "", *_told(row)
+
+
+def _end(end: End) -> str:
+    return (
+        f"x86_64-darwin ends with nixpkgs {end.nixpkgs}, whose binaries are kept until {end.binaries}.\n"
+        f"Nix itself is published for it up to {end.nix}."
+    )
 
 
 def _is_kind(value: object) -> bool:
