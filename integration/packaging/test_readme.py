@@ -1,7 +1,7 @@
 """The README's steps, by copy and paste, on an empty Debian: install, then a builder, then a build.
 
-What is not the README's: a Darling is there (the stand-in), nothing but what was fetched beforehand can be fetched, and
-so the settings name a release tarball of Nix.
+What is not the README's: a Darling is there (the stand-in), and nothing can be fetched but what was beforehand, so
+that the settings name a release tarball of Nix.
 """
 
 from collections.abc import Iterator
