@@ -47,7 +47,8 @@ def test_bash_completes_what_is_typed(words: list[str], offered: set[str], tmp_p
     typed = " ".join(f"'{word}'" for word in ("darlingbuilder", *words))
     before = (["darlingbuilder", *words])[-2]
 
-    asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(words)}; _shtab_darlingbuilder darlingbuilder '{words[-1]}' '{before}'"
+    line = f"COMP_WORDS=({typed}); COMP_CWORD={len(words)}"
+    asked = f"{line}; _shtab_darlingbuilder darlingbuilder '{words[-1]}' '{before}'"
     said = run(("bash", "-c", f"source {tmp_path}/completion; {asked}; echo ${{COMPREPLY[@]}}"))
 
     assert set(said.stdout.split()) == offered
