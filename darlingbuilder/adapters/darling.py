@@ -12,7 +12,7 @@ from darlingbuilder.adapters import namespaces, process, procfs
 from darlingbuilder.adapters.accounts import Accounts, required
 from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
-from darlingbuilder.core import wait
+from darlingbuilder.core import ending, wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
 from darlingbuilder.core.tree import Links, Tree
@@ -233,6 +233,4 @@ def _outcome(running: Running) -> str:
     code = running.poll()
     if code is None:
         return "the launcher does not end"
-    if code < 0:
-        return f"the launcher was ended by signal {-code}"
-    return f"the launcher gave {code}" + (", but no container is there" if code == 0 else "")
+    return f"the launcher {ending.told(code)}" + (", but no container is there" if code == 0 else "")

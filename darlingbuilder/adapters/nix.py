@@ -21,6 +21,9 @@ from darlingbuilder.core.tree import Tree
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
 _SECONDS = 60
 _FETCH_SECONDS = 3600
+# While paths are copied, a builder that shares the host's store may register them as the host's: then they are not
+# written, and it takes another time.
+_COPIES = 2
 # Far more than one look-up by index takes: a bound for a database that somebody has prepared.
 _SQLITE_STEPS = 1_000_000
 
@@ -63,7 +66,7 @@ class HostNix(Protocol):
     ) -> None:
         """Carry the closures of ``paths`` into the store below ``root``, from the host's or the one below ``origin``.
 
-        What that store takes for valid and has lost is written anew.
+        What that store takes for valid and has lost is written anew, and what needs it is forgotten; nothing else.
         """
 
     def writable_store(self) -> AbstractContextManager[Tree]:
@@ -75,7 +78,7 @@ class HostNix(Protocol):
     def forget(self, root: Path, paths: Sequence[str]) -> None:
         """Make ``paths`` invalid in the store below ``root``, whatever they are rooted by, and remove what is there.
 
-        What refers to one of them must be among them. Fails on one that a running Nix uses at this moment.
+        What refers to one of them must be among them, and before it. Fails on one that a running Nix uses.
         """
 
     def guard(self, paths: Sequence[str]) -> None:
@@ -150,8 +153,13 @@ class NixCommand:
     ) -> None:
         """See HostNix."""
         source, target = Store(origin), Store(root, account)
-        nixcopy.forget_lost(target, nixcopy.closure(source, paths))
-        self.carry(self.freight(paths, source=source, target=target))
+        needed = nixcopy.closure(source, paths)
+        for _ in range(_COPIES):
+            nixcopy.forget_lost(target, needed)
+            freight = self.freight(paths, source=source, target=target)
+            if not freight.paths:
+                return
+            self.carry(freight)
 
     def writable_store(self) -> AbstractContextManager[Tree]:
         """See HostNix."""
@@ -165,11 +173,7 @@ class NixCommand:
 
     def forget(self, root: Path, paths: Sequence[str]) -> None:
         """See HostNix."""
-        hint = "a build in the guest uses one of them; it is tried again"
-        with purpose(f"forgetting {len(paths)} paths of {root}/nix", hint=hint):
-            process.run(
-                tool("nix-store"), *store_flags(root), "--delete", "--ignore-liveness", *paths, timeout=_FETCH_SECONDS
-            )
+        nixcopy.forget(Store(root), paths)
 
     def guard(self, paths: Sequence[str]) -> None:
         """See HostNix. Whatever realises a path makes it a temporary root first, of which a collector is told."""

@@ -78,16 +78,37 @@ def carry(freight: Freight, *, moved: Callable[[int], None]) -> None:
 
 
 def forget_lost(store: Store, paths: Sequence[str]) -> None:
-    """Have ``store`` look what is left of it, if one of ``paths`` is valid by its database and not there.
+    """Have ``store`` forget those of ``paths`` that are valid by its database and not there, and what needs them.
 
-    It believes its database: a path that it knows, and that somebody has deleted, would not be written again.
+    It believes its database: a path that it knows, and that somebody has deleted, would not be written again. All
+    else that it knows stays valid, there or not: the rest of a shared store is in another layer.
     """
     if store.root is None or not store.exists:
         return
     lost = [path for path in paths if not os.path.lexists(storepath.below(store.root, path))]
-    if len(_missing(store, lost)) < len(lost):
-        command = store.command("--verify")
-        process.run(*command.argv, start=command.start, timeout=_COPY_SECONDS, check=False)
+    unknown = set(_missing(store, lost))
+    known = [path for path in lost if path not in unknown]
+    if known:
+        forget(store, _with_referrers(store, known))
+
+
+def forget(store: Store, paths: Sequence[str]) -> None:
+    """See HostNix; what refers to another of ``paths`` comes before it."""
+    hint = (
+        "does a build in the guest use one of them? then once more when it has ended, or after: darlingbuilder stop"
+    )
+    with purpose(f"forgetting {len(paths)} paths of {store.root}/nix", hint=hint):
+        for some in _portions(paths):
+            command = store.command("--delete", "--ignore-liveness", *some)
+            process.run(*command.argv, start=command.start, timeout=_COPY_SECONDS)
+
+
+def _with_referrers(store: Store, paths: Sequence[str]) -> list[str]:
+    """List ``paths`` and all that needs them in ``store``, each before what it refers to."""
+    with purpose(f"listing what needs {_named(paths)}"):
+        asked = [_ask(store, "--query", "--referrers-closure", *some) for some in _portions(paths)]
+    needing = {path for completed in asked for path in completed.stdout.split()}
+    return [path for path in reversed(closure(store, sorted(needing))) if path in needing]
 
 
 def _missing(store: Store, paths: Sequence[str]) -> list[str]:

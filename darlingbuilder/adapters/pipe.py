@@ -14,6 +14,7 @@ from typing import IO
 
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Running, Start
+from darlingbuilder.core import ending
 from darlingbuilder.core.errors import CommandError
 
 # As much as moves at once; the bytes stay in the kernel.
@@ -46,9 +47,8 @@ class _Part:
     def failure(self, code: int) -> CommandError:
         self.complaints.seek(0)
         told = self.complaints.read().decode(errors="replace").strip() or "no message"
-        how = f"was ended by signal {-code}" if code < 0 else f"gave {code}"
         return CommandError(
-            f"«{self.command.line}» {how}: " + "\n".join(told.splitlines()[-_LAST_LINES:]), hint=_HINT
+            f"«{self.command.line}» {ending.told(code)}: " + "\n".join(told.splitlines()[-_LAST_LINES:]), hint=_HINT
         )
 
 

@@ -16,7 +16,7 @@ from typing import IO, NoReturn, Protocol, cast
 from plumbum import local
 from plumbum.machines.local import LocalCommand
 
-from darlingbuilder.core import log
+from darlingbuilder.core import ending, log
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
 from darlingbuilder.core.tree import Owner
 
@@ -227,7 +227,7 @@ def _text(file: IO[bytes]) -> str:
 def _outcome(code: int, timeout: float) -> str:
     if code == TIMED_OUT:
         return f"did not end within {timeout:g} s"
-    return f"was ended by signal {-code}" if code < 0 else f"gave {code}"
+    return ending.told(code)
 
 
 def _last_words(completed: Completed) -> str:

@@ -71,6 +71,10 @@ class StoreDatabase:
         """Give all valid paths with the hashes of their contents in base 16."""
         return {path: _plain(digest) for path, digest in self._rows("select path, hash from ValidPaths", ())}
 
+    def all_sizes(self) -> dict[str, int]:
+        """Give all valid paths with the bytes that they have as archives; 0 where that is not known."""
+        return {path: size or 0 for path, size in self._rows("select path, narSize from ValidPaths", ())}
+
     def described(self, numbers: Collection[int]) -> list[ValidPath]:
         """Describe the rows with ``numbers``; what has gone in the meantime is left out."""
         asked = "select id, path, hash, narSize, deriver from ValidPaths where id in ({})"

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.core import size
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.settings import bytes_of
 from darlingbuilder.steps.access import Access
@@ -18,7 +19,6 @@ from darlingbuilder.steps.sharing.sharing import Sharing
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZE = re.compile(r"[0-9]{1,15}[KMGT]?")
-_MEBIBYTE = 1024**2
 
 
 class GcView(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def _tell(freed: Freed, seconds: float, *, as_json: bool) -> None:
     if as_json:
         say_json(GcView(freed.paths, freed.bytes, round(seconds, 3)))
     else:
-        say(f"{freed.paths} store paths deleted, {freed.bytes / _MEBIBYTE:.1f} MiB freed, in {seconds:.1f} s")
+        say(f"{freed.paths} store paths deleted, {size.told(freed.bytes)} freed, in {seconds:.1f} s")
 
 
 def _age(text: str | None) -> int | None:

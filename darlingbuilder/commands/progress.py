@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from darlingbuilder.commands import screen
 from darlingbuilder.core import log, size
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -20,7 +21,7 @@ def bytes_moved(what: str, total: int, *, quiet: bool) -> Iterator[Moved]:
     """
     if quiet or not total:
         yield _unseen
-    elif sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+    elif screen.on_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb":
         with _bar(what, total) as moved:
             yield moved
     else:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from darlingbuilder.commands.context import say
 
@@ -14,9 +14,9 @@ _STYLES = {"ok": "green", "drift": "yellow", "error": "red", "note": "cyan", "up
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
-def on_terminal() -> bool:
-    """Whether somebody looks at what is printed."""
-    return sys.stdout.isatty()
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Whether somebody looks at what goes to ``stream``, without one at what is printed."""
+    return (stream or sys.stdout).isatty()
 
 
 def span(seconds: float) -> str:
@@ -29,7 +29,12 @@ def span(seconds: float) -> str:
 
 def ago(moment: float) -> str:
     """Say how long ago ``moment``, seconds of the epoch, was, and when."""
-    return f"{span(time.time() - moment)} ago ({time.strftime('%F %T', time.localtime(moment))})"
+    return f"{span(time.time() - moment)} ago ({date(moment)})"
+
+
+def date(moment: float) -> str:
+    """Give ``moment``, seconds of the epoch, as date and time here."""
+    return time.strftime("%F %T", time.localtime(moment))
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

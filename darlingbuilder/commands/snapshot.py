@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from darlingbuilder.adapters.systemd import Activity
+from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, log, size
 from darlingbuilder.core.errors import ConfigError, ExitCode, UsageError
@@ -15,6 +16,8 @@ from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps.converge import converge, told
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.snapshots import Manifest, Snapshots
+
+_HEADER = ("NAME", "MADE", "SIZE", "WAY")
 
 
 class SnapshotView(msgspec.Struct, frozen=True):
@@ -76,10 +79,12 @@ def _list(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json(views)
         return
-    for view in views:
-        say(_line(view))
     if not views:
         say("There is no snapshot.")
+    elif screen.on_terminal():
+        screen.draw(screen.table(map(_row, views), header=_HEADER))
+    else:
+        say("\n".join(screen.columns([_HEADER, *map(_row, views)])))
 
 
 def _delete(context: Context, arguments: Namespace) -> None:
@@ -125,8 +130,7 @@ def _view(name: str, manifest: Manifest | None) -> SnapshotView:
     return SnapshotView(name, manifest.created, manifest.size, manifest.way.value)
 
 
-def _line(view: SnapshotView) -> str:
+def _row(view: SnapshotView) -> tuple[str, str, str, str]:
     if view.created is None or view.size is None:
-        return f"  {view.name:<24} cannot be restored by this version, or is damaged"
-    date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.created))
-    return f"  {view.name:<24} {date}  {size.told(view.size):>10}  {view.way}"
+        return (view.name, "cannot be restored by this version, or is damaged", "", "")
+    return (view.name, screen.date(view.created), size.told(view.size), view.way or "")

@@ -56,7 +56,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
 
 def _told(freight: Freight, seconds: float, *, shared: bool) -> str:
     if shared:
-        return f"Nothing to copy: the guest shares this machine's store, and with it {len(freight.present)} path(s)."
+        return f"Nothing to copy: the guest sees this machine's store, and {len(freight.present)} path(s) in it."
     there = f"{len(freight.present)} path(s) were there already"
     if not freight.paths:
         return f"Nothing to copy: {there}."

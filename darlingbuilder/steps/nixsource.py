@@ -12,7 +12,7 @@ from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
 from darlingbuilder.core.errors import ConfigError
-from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.paths import STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Links, Tree
 from darlingbuilder.steps.pristine import Brought, Pristine
@@ -73,6 +73,9 @@ class Source:
             brought = self._bring(self._root, account, lambda cacert: self._root_links(account, {_CACERT: cacert}))
         tarball_root = {self._tarball_root: brought.nix} if self.settings.nix.tarball else {}
         self._root_links(account, {_CACERT: brought.cacert, **tarball_root})
+        if self.world.darling.is_mounted(STORE):
+            # Over the host's store: a guest that has asked for these paths before would go on missing them.
+            self.world.darling.refresh(STORE)
 
     def keep(self) -> None:
         """Keep what ``install`` would bring, from outside, where the guest cannot change it."""

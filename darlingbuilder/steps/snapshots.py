@@ -13,7 +13,7 @@ from darlingbuilder.adapters import accounts, archive
 from darlingbuilder.adapters.archive import Way
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError, ForeignFileError, UsageError
-from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.paths import HOST_ROOTS, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind, Owner, Tree
 from darlingbuilder.steps.exchange import Exchange
@@ -27,7 +27,10 @@ _MANIFEST = "manifest.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot holds. ``created``: epoch seconds; ``size``: bytes on the disk; ``parts``: its directories."""
+    """What a snapshot holds. ``created``: epoch seconds; ``size``: bytes on the disk; ``parts``: its directories.
+
+    ``shared``: whether its store's database may name paths that lie in the host's store.
+    """
 
     schema: int
     tool_version: str
@@ -37,6 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     gid: int
     size: int
     parts: list[str]
+    shared: bool = False
 
 
 class _Author(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +111,8 @@ class Snapshots:
         exchange = Exchange(self.settings, self.world)
         exchange.finish()
         moves = self._made_ready(name, manifest, exchange)
+        if manifest.shared:
+            moves |= self._traces(exchange)
         others = set(exchange.store_entries()) - set(moves.values())
         exchange.begin(moves, [self._paths.workdir, *sorted(others)])
 
@@ -155,7 +161,7 @@ class Snapshots:
             archive.keep(real(place), directory / part, way)
         return Manifest(
             schema=SCHEMA, tool_version=__version__, created=time.time(), way=way, uid=owner.uid, gid=owner.gid,
-            size=archive.size(directory), parts=list(parts),
+            size=archive.size(directory), parts=list(parts), shared=self._shares(),
         )  # fmt: skip
 
     def _parts(self) -> Mapping[str, Path]:
@@ -174,6 +180,18 @@ class Snapshots:
             archive.bring_back(host.real(self._place(name) / part), host.real(ready), manifest.way)
             moves[ready] = place
         return moves
+
+    def _shares(self) -> bool:
+        """Whether the store is laid over the host's, or was until its next start."""
+        return self.settings.shares_store or self.world.host.attributes(HOST_ROOTS) is not None
+
+    def _traces(self, exchange: Exchange) -> dict[Path, Path]:
+        """Leave what tells of a shared store: by it «init» and the next start take back what is shared no more."""
+        host, work = self.world.host, self._paths.overlay_work
+        host.make_directory(HOST_ROOTS)
+        ready = exchange.room_for(work)
+        host.make_directory(ready, mode=_MODE, owner=ROOT)
+        return {ready: work}
 
     def _refuse_other_owner(self, name: str, manifest: Manifest) -> None:
         owner = accounts.required(self.world.accounts, self.settings.user).owner

@@ -50,7 +50,7 @@ class Transfer:
         except NixError as error:
             raise NixError(str(error), hint=_where(direction)) from error
         if direction is Direction.PUSH and self.settings.shares_store:
-            # What the host has, the guest has; a copy would only lie over it.
+            # What the host has, the guest sees; a copy would only lie over it.
             return replace(found, paths=(), present=(*found.present, *found.paths), size=0)
         return found
 

@@ -1,6 +1,7 @@
 """How much room the guest's store takes, how much of it is the host's, and how much is left."""
 
 import os
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,10 @@ from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.storepath import name_of
 from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps.profile import nix_tree
+from darlingbuilder.steps.sharing.hostpaths import HostPaths
 
 _DATABASE = Path("/") / DATABASE.relative_to("nix")
 _STORE = Path("/store")
@@ -22,8 +25,8 @@ _LARGEST = 4 * 2**30
 class Usage(msgspec.Struct, frozen=True):
     """Bytes of the guest's store.
 
-    ``own``: of the valid paths that lie in it, as archives; ``shared``: of those that its Nix knows and that lie in
-    the host's alone; ``free``: what its file system has left for the guest.
+    ``own``: of the valid paths that lie in it, as archives; ``shared``: of those that lie in the host's alone, and
+    that the guest has from there; ``free``: what its file system has left for the guest.
     """
 
     own: int
@@ -32,15 +35,22 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 def usage(settings: Settings, world: World) -> Usage | None:
-    """Measure the store; None if there is none. Asks nobody, and takes a fraction of a second for 50 000 paths."""
+    """Measure the store; None if there is none. Asks nobody, and takes a fraction of a second for 50 000 paths.
+
+    Raises NixError if the host's database, of a store that is shared, cannot be read.
+    """
     tree, real = nix_tree(settings, world), world.host.real(Paths(settings).nix)
     found = tree.attributes(_DATABASE)
     if found is None or found.kind is not Kind.FILE or found.size > _LARGEST:
         return None
-    here, own, known = set(tree.names(_STORE)), 0, 0
-    for path, size in storesizes.nar_sizes(tree.read(_DATABASE) or b""):
-        known += size
-        own += size if path.rpartition("/")[2] in here else 0
+    here = set(tree.names(_STORE))
+    own = sum(size for path, size in storesizes.nar_sizes(tree.read(_DATABASE) or b"") if name_of(path) in here)
+    shared = _shared(world, here) if settings.shares_store else 0
     space = os.statvfs(real)
-    # What is valid and not there is the host's; where nothing is shared, somebody has deleted it.
-    return Usage(own, known - own if settings.shares_store else 0, space.f_bavail * space.f_frsize)
+    return Usage(own, shared, space.f_bavail * space.f_frsize)
+
+
+def _shared(world: World, own: AbstractSet[str]) -> int:
+    """Count what lies below the names that are the guest's ``own``; it need not have been told of all of it yet."""
+    hosts = HostPaths(world.host.real(Path("/") / DATABASE))
+    return sum(size for path, size in hosts.sizes().items() if name_of(path) not in own)

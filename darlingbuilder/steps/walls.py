@@ -17,9 +17,9 @@ _HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))
 class Openings:
     """``writable``: where the guest and serve write. ``host_database``: whether serve has to see the host's.
 
-    ``lock``: whether it takes the lock of all that changes the builder, as ``init`` does.
-    ``at_home`` and ``writable_at_home``: what of it all lies in a home directory, a darlingbuilder that pipx has
-    installed for root say, and must be shown there.
+    ``lock``: whether serve takes the lock of all that changes the builder, as ``init`` does. ``at_home`` and
+    ``writable_at_home``: what of it all lies in a home directory, a darlingbuilder that pipx has installed for root
+    say, and must be shown there.
     """
 
     writable: tuple[Path, ...]

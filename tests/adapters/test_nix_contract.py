@@ -20,6 +20,7 @@ from tests.fakes.nix import FakeHostNix, add
 
 PATH = "/nix/store/zhkrf34sb7x28l10jzzzmf809cl6rxw3-hello"
 NEEDED = "/nix/store/fr5s02kp885ig66grnrg4vmdwvx3s4rh-needed"
+ELSEWHERE = "/nix/store/44444444444444444444444444444444-elsewhere"
 UNKNOWN = "/nix/store/00000000000000000000000000000000-unknown"
 FILES = {"bin/hello": "#!/bin/sh\n", "share/text": "text\n"}
 
@@ -151,6 +152,33 @@ def test_what_was_deleted_behind_the_database_s_back_comes_again(host: Host, roo
     host.nix.copy_into(root, [path])
 
     assert (below(root, path) / "share/text").read_text() == "text\n"
+
+
+def test_for_what_was_lost_nothing_else_is_forgotten(host: Host, unpacked: Path, root: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+    host.nix.copy_into(root, [PATH], origin=unpacked)
+    # given: one that lies elsewhere, as those of a shared store do
+    elsewhere = registration(ELSEWHERE, below(unpacked, NEEDED))
+    host.nix.load_into(root, elsewhere.encode())
+    delete(below(root, NEEDED))
+
+    host.nix.copy_into(root, [PATH], origin=unpacked)
+
+    assert (below(root, NEEDED) / "share/text").read_text() == "text\n"
+    assert (below(root, PATH) / "share/text").read_text() == "text\n"
+    assert host.nix.has(root, ELSEWHERE)
+
+
+def test_what_needs_something_that_was_lost_is_forgotten_with_it(host: Host, unpacked: Path, root: Path) -> None:
+    host.nix.load_into(unpacked, described(unpacked))
+    host.nix.copy_into(root, [PATH], origin=unpacked)
+    delete(below(root, NEEDED))
+
+    host.nix.copy_into(root, [NEEDED], origin=unpacked)
+
+    assert host.nix.has(root, NEEDED)
+    assert below(root, NEEDED).exists()
+    assert not host.nix.has(root, PATH)
 
 
 def test_what_is_fetched_already_needs_no_network(host: Host) -> None:

@@ -25,7 +25,7 @@ def test_a_failure_is_an_error_that_quotes_the_command_and_its_last_words() -> N
 
 
 def test_a_signal_is_named() -> None:
-    with pytest.raises(CommandError, match="was ended by signal 15"):
+    with pytest.raises(CommandError, match="was ended by signal TERM"):
         process.run("sh", "-c", "kill -TERM $$")
 
 

@@ -15,6 +15,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below
 from darlingbuilder.steps.transfer import store_paths
 from tests.commands.builder import called, machine, make
+from tests.fakes.furnished import chosen
 from tests.fakes.nix import add
 from tests.fakes.world import FakeWorld
 
@@ -43,9 +44,10 @@ def guest(world: FakeWorld) -> Path:
     return world.host.real(Paths(Settings()).state)
 
 
-def run(world: FakeWorld, verb: str, *paths: str, as_json: bool = False) -> ExitCode:
-    [chosen] = [one for one in cli.VERBS if one.name == verb]
-    return transfer.run(called(world), Namespace(verb=chosen, paths=list(paths), json=as_json, quiet=False))
+def run(world: FakeWorld, verb: str, *paths: str, as_json: bool = False, **flags: str) -> ExitCode:
+    [named] = [one for one in cli.VERBS if one.name == verb]
+    words = Namespace(verb=named, paths=list(paths), json=as_json, quiet=False)
+    return transfer.run(called(world, chosen(**flags)), words)
 
 
 def test_a_push_brings_what_the_path_needs(stocked: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +69,21 @@ def test_what_is_there_is_not_copied_again(stocked: FakeWorld, capsys: pytest.Ca
 
     run(stocked, "push", HELLO)
     assert capsys.readouterr().out == "Nothing to copy: 2 path(s) were there already.\n"
+
+
+def test_where_the_guest_sees_the_host_s_store_nothing_is_pushed(
+    world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(world, chosen(store="overlay"))
+    add(world.host.root, HELLO, FILES)
+
+    run(world, "push", HELLO, store="overlay")
+    assert capsys.readouterr().out == "Nothing to copy: the guest sees this machine's store, and 1 path(s) in it.\n"
+
+    run(world, "push", HELLO, as_json=True, store="overlay")
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["copied"], answer["present"], answer["bytes"]) == ([], 1, 0)
+    assert not below(guest(world), HELLO).exists()
 
 
 def test_a_pull_brings_what_the_guest_alone_has(stocked: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:

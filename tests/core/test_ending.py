@@ -16,3 +16,8 @@ def test_a_signal_is_named(number: int, said: str) -> None:
 
 def test_a_status_is_a_number() -> None:
     assert ending.by_status(3) == "status 3"
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "gave 0"), (3, "gave 3"), (-9, "was ended by signal KILL")])
+def test_an_exit_code_is_either(code: int, said: str) -> None:
+    assert ending.told(code) == said

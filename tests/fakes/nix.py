@@ -101,6 +101,12 @@ class FakeHostNix:
     ) -> None:
         del account  # the fake writes as ourselves
         self._must_be_installed()
+        known = _read(root)
+        needed = {one for path in paths for one in _closure(_read(origin or self.root), path)}
+        lost = {path for path in needed if path in known and not below(root, path).exists()}
+        needing = [path for path in known if lost.intersection(_closure(known, path))]
+        if needing:
+            self.forget(root, needing)
         self._copy(root, paths, origin or self.root)
 
     @contextmanager
@@ -143,7 +149,7 @@ class FakeHostNix:
             at = below(origin, needed)
             if not at.exists() or nar_hash(at) != source[needed].nar_hash:
                 raise NixError(f"the host's Nix failed at copying {needed}: its hash has changed", hint="repair it")
-            if needed not in target or not below(root, needed).exists():
+            if needed not in target:
                 shutil.rmtree(below(root, needed), ignore_errors=True)
                 shutil.copytree(at, below(root, needed), symlinks=True)
                 target = target | {needed: source[needed]}

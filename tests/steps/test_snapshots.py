@@ -12,12 +12,15 @@ import pytest
 from darlingbuilder.adapters import archive, process
 from darlingbuilder.adapters.archive import Way
 from darlingbuilder.core.errors import BuilderError, ForeignFileError, UsageError
-from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.paths import HOST_ROOTS, Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.storepath import below
 from darlingbuilder.steps.plan import build
+from darlingbuilder.steps.sharing.sharing import part
 from darlingbuilder.steps.snapshots import Snapshots
 from tests.fakes.furnished import chosen, seen
 from tests.fakes.history import Machine, machine
+from tests.fakes.nar import registration
 from tests.fakes.nix import add
 
 pytestmark = pytest.mark.skipif(process.find("zstd") is None, reason="this machine has no zstd")
@@ -194,6 +197,33 @@ def test_a_damaged_archive_changes_nothing(made: Machine) -> None:
 
     build(chosen(), made.world).files[2].apply()
     assert content(made) == before
+
+
+def test_of_a_shared_store_nothing_shared_is_left_where_it_is_shared_no_more(made: Machine) -> None:
+    # given: a snapshot whose database names a path of the host's
+    sharing = chosen(store="overlay")
+    made.init(sharing)
+    made.world.systemd.stop("darling-builder.service")
+    lying_below = registration(NEW, below(made.world.host.real(PATHS.state), OLD)).encode()
+    made.world.nix.load_into(made.world.host.real(PATHS.state), lying_below)
+    assert Snapshots(sharing.settings, made.world).create(NAME).shared
+    made.init()
+    part(Settings(), made.world)
+
+    snapshots(made).restore(NAME)
+
+    assert made.world.host.attributes(PATHS.overlay_work) is not None
+    made.init()
+    part(Settings(), made.world)
+    assert made.world.nix.has(made.world.host.real(PATHS.state), OLD)
+    assert not made.world.nix.has(made.world.host.real(PATHS.state), NEW)
+    assert [made.world.host.attributes(path) for path in (PATHS.overlay_work, HOST_ROOTS)] == [None, None]
+
+
+def test_of_a_store_of_its_own_a_snapshot_leaves_no_trace_of_sharing(made: Machine) -> None:
+    assert not snapshots(made).create(NAME).shared
+    snapshots(made).restore(NAME)
+    assert [made.world.host.attributes(path) for path in (PATHS.overlay_work, HOST_ROOTS)] == [None, None]
 
 
 def test_a_purge_takes_the_snapshots_and_an_uninstall_does_not(made: Machine) -> None:

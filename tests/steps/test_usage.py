@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storesizes import nar_sizes
+from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.usage import usage
@@ -28,6 +30,12 @@ def database(world: FakeWorld) -> Path:
     return file
 
 
+def hosts(world: FakeWorld) -> Path:
+    file = world.host.real(Path("/") / DATABASE)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
 def fill(file: Path, paths: dict[str, int]) -> None:
     with closing(sqlite3.connect(file)) as opened:
         opened.execute("pragma journal_mode = wal")
@@ -45,6 +53,24 @@ def test_what_lies_there_is_its_own_and_nothing_is_shared_where_nothing_can_be(w
     assert found is not None
     assert (found.own, found.shared) == (1000, 0)
     assert found.free > 0
+
+
+def test_what_the_host_has_below_is_shared_but_for_what_the_guest_has_itself(world: FakeWorld) -> None:
+    fill(database(world), {"/nix/store/mine": 1000, "/nix/store/both": 500})
+    fill(hosts(world), {"/nix/store/theirs": 70, "/nix/store/both": 500, "/nix/store/x.drv": 9})
+    for name in ("mine", "both"):
+        (world.host.real(NIX) / "store" / name).mkdir()
+
+    found = usage(Settings(store="overlay"), world)
+
+    assert found is not None
+    assert (found.own, found.shared) == (1500, 70)
+
+
+def test_a_host_s_database_that_cannot_be_read_is_an_error_with_its_name(world: FakeWorld) -> None:
+    fill(database(world), {})
+    with pytest.raises(NixError, match=r"db\.sqlite cannot be read"):
+        usage(Settings(store="overlay"), world)
 
 
 def test_without_a_store_there_is_nothing_to_say(world: FakeWorld) -> None:
@@ -76,7 +102,11 @@ def test_an_answer_that_never_ends_is_given_up(world: FakeWorld) -> None:
 
 
 def test_fifty_thousand_paths_take_no_second(world: FakeWorld) -> None:
-    fill(database(world), {f"/nix/store/{number:032}-some-package-1.0": 1000 for number in range(50_000)})
+    paths = {f"/nix/store/{number:032}-some-package-1.0": 1000 for number in range(50_000)}
+    fill(database(world), paths)
+    fill(hosts(world), paths)
     began = time.monotonic()
-    assert usage(Settings(), world) is not None
+    found = usage(Settings(store="overlay"), world)
     assert time.monotonic() - began < 2
+    assert found is not None
+    assert found.shared == 50_000_000

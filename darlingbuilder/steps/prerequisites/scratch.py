@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.darling import Darling
 from darlingbuilder.adapters.process import TIMED_OUT, Account, Completed
+from darlingbuilder.core import ending
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.together import LONGEST_PREFIX
 from darlingbuilder.steps.prerequisites.finding import Finding, Surroundings, Verdict, found, warning
@@ -138,9 +139,9 @@ def outcome(said: Completed, seconds: float) -> str:
     if said.code == TIMED_OUT:
         ended = f"no end within {seconds:.1f} s"
     elif said.code < 0:
-        ended = f"ended by signal {-said.code}"
+        ended = f"ended by {ending.by_signal(-said.code)}"
     else:
-        ended = f"status {said.code}"
+        ended = ending.by_status(said.code)
     told = shown(said.stdout[-4096:]) or shown(said.stderr[-4096:])
     return f"{ended}, printed: {told}" if told else f"{ended}, printed nothing"
 

@@ -45,6 +45,11 @@ class HostPaths:
         with storedb.opened(self.database) as database:
             return {path: digest for path, digest in database.all_hashes().items() if _is_sharable(path)}
 
+    def sizes(self) -> dict[str, int]:
+        """Give all that can be shared and is valid at this moment, with its bytes as archives. Raises NixError."""
+        with storedb.opened(self.database) as database:
+            return {path: size for path, size in database.all_sizes().items() if _is_sharable(path)}
+
     def describe(self, paths: AbstractSet[str]) -> list[ValidPath]:
         """Describe those of ``paths`` that are valid at this moment. Raises NixError."""
         with storedb.opened(self.database) as database:

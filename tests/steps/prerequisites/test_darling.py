@@ -165,7 +165,7 @@ def test_a_launcher_tells_its_branch_and_commit(answer: Completed, level: Level)
 
 def test_how_a_launcher_ends_is_told() -> None:
     assert "no end within 5.0 s" in darling.judge_version(said(TIMED_OUT), 5.0).detail
-    assert "ended by signal 11" in darling.judge_version(said(-11), 5.0).detail
+    assert "ended by signal SEGV" in darling.judge_version(said(-11), 5.0).detail
     crashed = said(139, stderr="Oops\n\nagain\n")
     assert "status 139, printed: Oops / again" in darling.judge_version(crashed, 5.0).detail
 

@@ -81,7 +81,7 @@ def test_what_is_shown_fits_on_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "says"), [(TIMED_OUT, "no end within 3.0 s"), (-9, "ended by signal 9"), (139, "status 139")]
+    ("code", "says"), [(TIMED_OUT, "no end within 3.0 s"), (-9, "ended by signal KILL"), (139, "status 139")]
 )
 def test_an_outcome_says_how_it_ended(code: int, says: str) -> None:
     assert scratch.outcome(Completed(("x",), code, "", ""), 3.0).startswith(says)
