@@ -81,6 +81,7 @@ _WATCH = Argument(
 )
 _FIVE_SECONDS: Mapping[str, Any] = {"type": _seconds, "default": 5.0, "metavar": "SECONDS"}
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
+_NOW = Argument("--now", "do not wait for running builds, and cut off those that another stop waits for")
 
 VERBS = (
     Verb("init", "init", "make the builder what the settings say", (_DRY_RUN,), takes_settings=True),
@@ -103,8 +104,8 @@ VERBS = (
         ),
     ),
     Verb("start", "unit", "start the service and wait until it serves"),
-    Verb("stop", "unit", "let running builds end, then stop the service"),
-    Verb("restart", "unit", "stop the service, then start it"),
+    Verb("stop", "unit", "let running builds end, then stop the service", (_NOW,)),
+    Verb("restart", "unit", "stop the service as «stop» does, then start it", (_NOW,)),
     Verb("serve", "serve", "run the builder in the foreground, as the unit does"),
     Verb(
         "test",
@@ -202,6 +203,12 @@ VERBS = (
             _JSON,
         ),
     ),
+    Verb(
+        "breaker",
+        "breaker",
+        "count a failure of the service, or put the builder back into service; the unit itself runs this",
+        (Argument("event", "what has happened to the service", {"choices": ["ended", "serves"]}),),
+    ),
     Verb("man", "manual", "print the manual page", needs_root=False),
 )
 
@@ -240,10 +247,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _run(parser().parse_args(words))
     except BuilderError as error:
-        log.complain(f"darlingbuilder: {error}\n  {error.hint}")
+        log.complain(f"{log.COMPLAINT}{error}\n  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
-        log.complain("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}interrupted\n  what was begun is finished by: darlingbuilder init")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader (a pager, head) has gone
         _abandon_output()
@@ -253,7 +260,7 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         _abandon_output()
         where = f": {error.filename}" if error.filename else ""
-        log.complain(f"darlingbuilder: {error.strerror}{where}\n  make room, then: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}{error.strerror}{where}\n  make room, then: darlingbuilder init")
         return ExitCode.FAILED
 
 

@@ -1,6 +1,7 @@
 """``init``: converge the machine to its settings, or say how it differs."""
 
 import os
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps import limits, preflight, store
+from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
@@ -40,6 +42,8 @@ def make(context: Context, plan: Plan) -> ExitCode:
         for found in drift:
             log.info("applying", step=step, what=found.what, why=found.detail)
 
+    if hook:
+        _pause(context)
     with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
         for step in plan.files:
             converge(step, announce=announce)
@@ -51,6 +55,13 @@ def make(context: Context, plan: Plan) -> ExitCode:
             _recheck(plan)
         say(_farewell(context, changed))
     return ExitCode.OK
+
+
+def _pause(context: Context) -> None:
+    """Hold up the next of many starts that have failed, where systemd cannot: its job can be ended at any time."""
+    if seconds := Breaker(context.called.settings, context.world).pause():
+        log.info("waiting before another start", seconds=seconds)
+        time.sleep(seconds)
 
 
 def _show(plan: Plan) -> ExitCode:

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import threading
 from argparse import Namespace
 
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import log, serving
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.steps.draining import AT_ONCE
 from darlingbuilder.steps.running import Builder
 from darlingbuilder.steps.sharing.sharing import Sharing
 
@@ -21,6 +23,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     settings = context.require_builder()
     sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
     builder = Builder(settings, context.world, notify, sharing)
+    hurry = threading.Event()
+    signal.signal(AT_ONCE, lambda *_: hurry.set())
     try:
         sshd, corrections = builder.boot()
         way = sharing.way.value if sharing else None
@@ -30,8 +34,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     except KeyboardInterrupt:
         _heed_no_further_signal()
         notify("STOPPING=1")
-        log.info("draining", grace=settings.grace)
-        builder.drain()
+        log.info("draining", grace=0 if hurry.is_set() else settings.grace)
+        builder.drain(hurry.is_set)
     finally:
         _heed_no_further_signal()
         builder.shutdown()

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 # The values of a metric's labels, and its value.
 Sample = tuple[Sequence[str], float]
 # Where an overview's errors name more than one collector.
-_COLLECTORS = ("unit", "container", "nix.host", "nix.guest", "slots", "builds", "keys.client", "keys.host", "tested")
+_COLLECTORS = (
+    "unit",
+    "container",
+    "nix.host",
+    "nix.guest",
+    "slots",
+    "builds",
+    "keys.client",
+    "keys.host",
+    "tested",
+    "breaker",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,16 @@ METRICS = (
         "test_duration_seconds",
         "How long the last test took.",
         lambda seen: _known(seen.tested.seconds if seen.tested else None),
+    ),
+    Metric(
+        "breaker_open",
+        "Whether the builder is out of service for Nix, having failed again and again.",
+        lambda seen: _known(seen.breaker is not None) if "breaker" not in {one.part for one in seen.errors} else [],
+    ),
+    Metric(
+        "breaker_open_time_seconds",
+        "Since when it is out of service.",
+        lambda seen: _known(seen.breaker.since if seen.breaker else None),
     ),
     Metric(
         "collector_success",
