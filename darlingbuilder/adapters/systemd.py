@@ -3,7 +3,6 @@
 import contextlib
 import enum
 import os
-import re
 import select
 import signal
 import textwrap
@@ -87,7 +86,6 @@ class Manager:
     ``stopping``: the machine goes down; ``stop_seconds``: what a unit by default gets to stop, None for no limit.
     """
 
-    version: int
     stopping: bool
     stop_seconds: float | None
 
@@ -159,10 +157,8 @@ class SystemdBus:
     def manager(self) -> Manager:
         """See Systemd."""
         told = self._properties(_PATH, _MANAGER)
-        version = re.match("[0-9]+", told["Version"])
         limit = told["DefaultTimeoutStopUSec"]
         return Manager(
-            version=int(version[0]) if version else 0,
             stopping=told["SystemState"] == "stopping",
             stop_seconds=None if limit == _NO_LIMIT else limit / _MICROSECONDS,
         )

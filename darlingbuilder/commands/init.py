@@ -26,6 +26,8 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     plan = build(context.called, context.world)
     if arguments.dry_run:
         return _show(plan)
+    if _is_hook():
+        _pause(context)
     # Before the machine is looked at: seen with the wrong settings, the builder's own sshd is a stranger on the port.
     Ownership(context.called, context.world).refuse()
     preflight.refuse(preflight.preflight(context.called.settings, context.world))
@@ -42,8 +44,6 @@ def make(context: Context, plan: Plan) -> ExitCode:
         for found in drift:
             log.info("applying", step=step, what=found.what, why=found.detail)
 
-    if hook:
-        _pause(context)
     with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
         for step in plan.files:
             converge(step, announce=announce)
@@ -58,7 +58,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
 
 
 def _pause(context: Context) -> None:
-    """Hold up the next of many starts that have failed, where systemd cannot: its job can be ended at any time."""
+    """Hold up the next of many starts that have failed; a stop of the unit ends this at any time."""
     if seconds := Breaker(context.called.settings, context.world).pause():
         log.info("waiting before another start", seconds=seconds)
         time.sleep(seconds)

@@ -16,8 +16,8 @@ from darlingbuilder.steps.machinesline import MachinesLine
 _FAILURES = 3
 # After so many seconds of service a failure is the first of its row.
 _STEADY = 300.0
-# From that version on systemd itself lets more and more time pass between two starts (RestartSteps=).
-_BACKS_OFF_SINCE = 254
+# So many of one that has served in between each time are too many as well.
+_FLAPS = 10
 _LONGEST_PAUSE = 30.0
 
 
@@ -66,10 +66,13 @@ class Breaker:
             failures.write(self.settings, self.world.host, msgspec.structs.replace(before, failures=0))
 
     def pause(self) -> float:
-        """Say for how long the next start must wait, where systemd does not see to that. Raises SystemdError."""
+        """Say how many seconds the next start has to wait: more with each failure of a row.
+
+        Not systemd's RestartSteps=: they know no success, so that a part killed now and then would in the end cost a
+        pause each time; and before systemd 254 there are none.
+        """
         before = failures.read(self.settings, self.world.host)
-        if before is None or before.serving is not None or before.failures < _FAILURES:
+        if before is None:
             return 0.0
-        if self.world.systemd.manager().version >= _BACKS_OFF_SINCE:
-            return 0.0
-        return float(min(2 ** (before.failures - _FAILURES + 1), _LONGEST_PAUSE))
+        beyond = before.failures - (_FAILURES if before.serving is None else _FLAPS)
+        return 0.0 if beyond < 0 else min(2.0 * 2**beyond, _LONGEST_PAUSE)

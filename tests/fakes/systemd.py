@@ -28,7 +28,7 @@ _ABSENT = UnitState(
     nofile=None,
     drop_ins=(),
 )
-_MANAGER = Manager(version=257, stopping=False, stop_seconds=90.0)
+_MANAGER = Manager(stopping=False, stop_seconds=90.0)
 _FAILED = replace(_ABSENT, activity=Activity.FAILED, sub="failed")
 # What systemd itself gives a service that asks for nothing.
 _NOFILE = 1024
