@@ -90,6 +90,7 @@ _PATHS = Argument(
     {"nargs": "+", "metavar": "PATH"},
 )
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
+_NOW = Argument("--now", "do not wait for running builds, and cut off those that another stop waits for")
 
 VERBS = (
     Verb("init", "init", "make the builder what the settings say", (_DRY_RUN,), takes_settings=True),
@@ -119,9 +120,16 @@ VERBS = (
         "start the service and wait until it serves",
         overview="the service; each waits for it, stop lets builds end",
     ),
-    Verb("stop", "unit", "let running builds end, then stop the service", overview=_BESIDE),
-    Verb("restart", "unit", "stop the service, then start it", overview=_BESIDE),
-    Verb("serve", "serve", "run the builder in the foreground, as the unit does"),
+    Verb("stop", "unit", "let running builds end, then stop the service", (_NOW,), overview=_BESIDE),
+    Verb("restart", "unit", "stop the service as «stop» does, then start it", (_NOW,), overview=_BESIDE),
+    Verb("serve", "serve", "run the builder in the foreground, as the unit does", overview="what the unit runs"),
+    Verb(
+        "breaker",
+        "breaker",
+        "count a failure of the service, or put the builder back into service; the unit itself runs this",
+        (Argument("event", "what has happened to the service", {"choices": ["ended", "serves"]}),),
+        overview=_BESIDE,
+    ),
     Verb(
         "test",
         "selftest",
@@ -335,10 +343,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _run(parser().parse_args(words))
     except BuilderError as error:
-        log.complain(f"darlingbuilder: {error}\n  {error.hint}")
+        log.complain(f"{log.COMPLAINT}{error}\n  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
-        log.complain("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}interrupted\n  what was begun is finished by: darlingbuilder init")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader (a pager, head) has gone
         _abandon_output()
@@ -348,7 +356,7 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         _abandon_output()
         where = f": {error.filename}" if error.filename else ""
-        log.complain(f"darlingbuilder: {error.strerror}{where}\n  make room, then: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}{error.strerror}{where}\n  make room, then: darlingbuilder init")
         return ExitCode.FAILED
 
 

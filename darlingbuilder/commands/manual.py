@@ -139,6 +139,7 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (paths.next_of(ours.key), "while keys are replaced: the next one, here and beside the host key"),
         (paths.SSH_ALIAS, "the ssh alias of the builder"),
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
+        (ours.failures, "how often the builder has failed in a row, and whether it is out of service for that"),
         (ours.machines, "the same line where register is false, for whoever registers the builder"),
         (paths.UNIT_FILE, "the unit"),
         (

@@ -161,6 +161,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
         "message": "",
         "restarts": 0,
         "corrections": None,
+        "breaker": None,
         "result": "success",
         "container": made.darling.server(),
         "booted": None,
