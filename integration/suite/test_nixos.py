@@ -73,6 +73,7 @@ CHOSEN_SETTINGS = {
     "darling": "/run/wrappers/bin/darling",
     "register": False,
     "install_unit": False,
+    "store": "copy",
 }
 KEY = "c3NoLWVkMjU1MTkgQUFBQQo="
 
@@ -109,6 +110,7 @@ def test_what_is_not_said_is_the_program_s_own_default(nixos: NixOs) -> None:
     assert {key: value for key, value in said.items() if value != defaults[key]} == {
         "register": False,
         "install_unit": False,
+        "store": "overlay",
     }
 
 
@@ -140,7 +142,6 @@ def test_every_setting_of_the_program_can_be_said_and_means_the_same(nixos: NixO
     assert told(nixos, file_of(system)) == values
 
 
-@pytest.mark.skipif("store" not in config.table(), reason="the program has no setting «store» yet")
 @pytest.mark.parametrize(
     ("chosen", "store"),
     [

@@ -8,6 +8,8 @@ import pytest
 
 from integration.suite.site import PREFIX, UNIT, USER, Site
 
+pytestmark = pytest.mark.alone
+
 SLOW = """
   derivation { name = "slow"; system = "x86_64-darwin"; builder = "/bin/sh"; nonce = "%s";
     args = [ "-c" "/bin/sleep 6; echo done > $out" ]; }
