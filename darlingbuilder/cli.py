@@ -202,6 +202,12 @@ VERBS = (
             _JSON,
         ),
     ),
+    Verb(
+        "on-demand",
+        "ondemand",
+        "called by the units of a builder on demand: stop it if nothing needs it, or have connections wait for it",
+        (Argument("action", "what to do", {"choices": ["stop-if-idle", "hold"]}),),
+    ),
     Verb("man", "manual", "print the manual page", needs_root=False),
 )
 

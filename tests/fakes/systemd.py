@@ -92,6 +92,10 @@ class FakeSystemd:
         if self.unit(name).activity is Activity.ACTIVE:
             del self._running[name]
 
+    def begin_stop(self, name: str) -> None:
+        """See Systemd."""
+        self.stop(name)
+
     def restart(self, name: str) -> None:
         """See Systemd."""
         self._require(name)
