@@ -164,8 +164,8 @@ VERBS = (
     Verb(
         "config",
         "config",
-        "show every setting, its value and its origin, or print the unit that follows from them",
-        (Argument("action", "what to do with the settings", {"choices": ["show", "unit"]}), _JSON),
+        "show every setting, its value and its origin, or print a unit that follows from them",
+        (Argument("action", "what to do with the settings", {"choices": ["show", "unit", "socket", "proxy"]}), _JSON),
         takes_settings=True,
         needs_root=False,
     ),

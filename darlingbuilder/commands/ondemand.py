@@ -18,7 +18,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Do what the unit asks for; neither may wait for a job of systemd's, which would wait for the unit."""
     settings = context.require_builder()
     if arguments.action == HOLD:
-        _hold(context.world)
+        OnDemand(settings, context.world).hold()
     else:
         _stop_if_idle(settings, context.world)
     return ExitCode.OK
@@ -36,11 +36,3 @@ def _stop_if_idle(settings: Settings, world: World) -> None:
         # The proxy first, as above.
         for unit in (PROXY, UNIT):
             world.systemd.begin_stop(unit)
-
-
-def _hold(world: World) -> None:
-    # One that is only about to start waits for the builder already. It is not to be kept from that: where the builder
-    # does not start, it turns the connections away.
-    if world.systemd.unit(PROXY).activity is Activity.ACTIVE:
-        world.systemd.begin_stop(PROXY)
-        log.info("connections wait until the builder is back", unit=UNIT)

@@ -8,6 +8,7 @@ from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import log, serving
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.steps.ondemand import OnDemand
 from darlingbuilder.steps.running import Builder
 from darlingbuilder.steps.sharing.sharing import Sharing
 
@@ -22,6 +23,9 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
     builder = Builder(settings, context.world, notify, sharing)
     try:
+        if settings.on_demand:
+            # One that turned connections away is not to lead them to an sshd that is still being tried.
+            OnDemand(settings, context.world).hold()
         sshd, corrections = builder.boot()
         way = sharing.way.value if sharing else None
         notify("READY=1", f"STATUS={serving.told(settings.port, corrections, shared_by=way)}")

@@ -57,10 +57,9 @@ class Idling:
 def _above(process: Process, among: Sequence[Process]) -> Iterator[int]:
     """List the parents of ``process``, one above the other, as far as they are ``among`` these."""
     parents = {one.pid: one.parent for one in among}
-    pid = process.parent
-    while pid in parents:
+    pid = process.pid
+    while pid := parents.get(pid, 0):
         yield pid
-        pid = parents[pid]
 
 
 def _is_system(process: Process) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from darlingbuilder.adapters import tcp
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import wait
+from darlingbuilder.core import log, wait
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import SystemdError
 from darlingbuilder.core.paths import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT
@@ -54,6 +54,14 @@ class OnDemand:
         self.world.systemd.start(UNIT)
         self.world.systemd.start(PROXY)
         self.knock()
+
+    def hold(self) -> None:
+        """Have connections wait at the socket while the builder is not there, or not yet as it should be."""
+        # One that is only about to start waits for the builder already. It is not to be kept from that: where the
+        # builder does not start, it turns the connections away.
+        if self.world.systemd.unit(PROXY).activity is Activity.ACTIVE:
+            self.world.systemd.begin_stop(PROXY)
+            log.info("connections wait until the builder is back", unit=UNIT)
 
     def knock(self) -> None:
         """Come and go as a connection: only from the end of one does the proxy count the time without any."""

@@ -42,7 +42,7 @@ in
     values:
     render ../../darlingbuilder/templates/ssh_alias.j2 (
       {
-        inherit (facts) alias connect_seconds control_sockets;
+        inherit (facts) alias control_sockets;
       }
       // values
     );

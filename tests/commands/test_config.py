@@ -8,6 +8,7 @@ import msgspec
 from darlingbuilder.commands import config as command
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
+from darlingbuilder.core.paths import UNIT
 
 
 def load(tmp_path: Path, toml: str) -> Config:
@@ -47,7 +48,7 @@ def test_the_unit_is_for_a_system_with_the_file_in_its_place(tmp_path: Path) -> 
     file = tmp_path / "config.toml"
     file.write_text('state = "/srv/builder"\nnofile = 512\n')
 
-    printed = command.unit(config.load(file=file, environment={}, flags={})).splitlines()
+    printed = command.unit(config.load(file=file, environment={}, flags={}), UNIT).splitlines()
 
     assert "LimitNOFILE=512:524288" in printed
     # When it is built, the file lies elsewhere than on the machine.

@@ -162,6 +162,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
         "container": made.darling.server(),
         "booted": None,
         "port": 2222,
+        "waiting": None,
         "prefix": "/var/lib/darling-builder/guest/prefix",
         "nix": {"host": "2.26.3", "guest": "2.31.2"},
         "slots": {"used": 0, "max": 4},

@@ -138,6 +138,10 @@ class FakeSystemd:
         """Have the main process of ``name``, which runs, say how it is."""
         self._running[name] = replace(self._running[name], status_text=status)
 
+    def adopt(self, name: str, pid: int) -> None:
+        """Have ``pid`` be the main process of ``name``, which runs."""
+        self._running[name] = replace(self._running[name], main_pid=pid)
+
     def kill(self, name: str) -> None:
         """Let the main process of ``name`` die of itself."""
         self._running[name] = replace(
