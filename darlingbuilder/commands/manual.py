@@ -185,6 +185,8 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
         (ours.machines, "the same line where register is false, for whoever registers the builder"),
         (paths.UNIT_FILE, "the unit"),
+        (paths.SOCKET_FILE, "the port of a builder on demand"),
+        (paths.PROXY_FILE, "the way from there to the guest's sshd"),
         (
             paths.METRICS_TIMER_FILE,
             "the timer for metrics_textfile, with its service beside it",
