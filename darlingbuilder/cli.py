@@ -19,6 +19,8 @@ from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 # A verb that has no line of its own in the overview stands in that of the verb before it.
 _BESIDE = ""
+# A verb that units call, and nobody else.
+_INTERNAL = ""
 _MORE = "All of a verb: darlingbuilder VERB --help. All there is: darlingbuilder man"
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -128,7 +130,14 @@ VERBS = (
         "breaker",
         "count a failure of the service, or put the builder back into service; the unit itself runs this",
         (Argument("event", "what has happened to the service", {"choices": ["ended", "serves"]}),),
-        overview=_BESIDE,
+        overview=_INTERNAL,
+    ),
+    Verb(
+        "on-demand",
+        "ondemand",
+        "called by the units of a builder on demand: stop it if nothing needs it, or have connections wait for it",
+        (Argument("action", "what to do", {"choices": ["stop-if-idle", "hold"]}),),
+        overview=_INTERNAL,
     ),
     Verb(
         "test",
@@ -208,11 +217,11 @@ VERBS = (
     Verb(
         "config",
         "config",
-        "show every setting, its value and its origin, or print the unit that follows from them",
-        (Argument("action", "what to do with the settings", {"choices": ["show", "unit"]}), _JSON),
+        "show every setting, its value and its origin, or print a unit that follows from them",
+        (Argument("action", "what to do with the settings", {"choices": ["show", "unit", "socket", "proxy"]}), _JSON),
         takes_settings=True,
         needs_root=False,
-        overview="show every setting with its origin, or print the unit",
+        overview="show every setting with its origin, or print a unit",
     ),
     Verb(
         "keys",
@@ -311,6 +320,8 @@ class _Top(_Parser):
     def format_help(self) -> str:
         rows: list[tuple[str, str]] = []
         for verb in VERBS:
+            if verb.overview == _INTERNAL:
+                continue
             if verb.overview == _BESIDE:
                 names, text = rows.pop()
                 rows.append((f"{names}, {verb.name}", text))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters.systemd import Activity, Systemd, SystemdBus
+from darlingbuilder.core import wait
 from darlingbuilder.core.errors import SystemdError
 from darlingbuilder.core.tree import Tree
 from tests.fakes.ledger import LedgerTree
@@ -298,3 +299,14 @@ def test_how_a_unit_has_ended_is_told_until_it_is_started_anew(ground: Ground) -
     ground.write(SLEEP)
     ground.systemd.start(UNIT)
     assert ground.systemd.unit(UNIT).ended == ""
+
+
+def test_a_stop_that_is_begun_comes_to_its_end(ground: Ground) -> None:
+    ground.write(SLEEP)
+    ground.systemd.start(UNIT)
+
+    ground.systemd.begin_stop(UNIT)
+
+    assert wait.until(lambda: ground.systemd.unit(UNIT).activity is Activity.INACTIVE, seconds=10)
+    ground.systemd.begin_stop(UNIT)
+    ground.systemd.begin_stop("contract-absent.service")

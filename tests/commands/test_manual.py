@@ -19,7 +19,7 @@ PAGE = manual.page(cli.parser())
 
 def test_every_verb_has_its_section() -> None:
     for verb in cli.VERBS:
-        assert f'.SS "\\fB{verb.name}\\fR' in PAGE
+        assert f'.SS "\\fB{roff(verb.name)}\\fR' in PAGE
 
 
 def test_every_argument_of_a_verb_is_described() -> None:

@@ -378,3 +378,15 @@ EXPECTED = {
     "controlmaster": "auto",
     "controlpersist": "60",
 }
+
+
+def test_ssh_waits_for_a_builder_on_demand_to_boot_and_keeps_no_connection_for_longer_than_it_may_idle() -> None:
+    plain = alias_text(Settings())
+    waiting = alias_text(Settings(on_demand=True, idle_timeout=20, boot_timeout=60, private_port=2300))
+
+    assert "ConnectTimeout 10\n" in plain
+    assert "ControlPersist 60\n" in plain
+    assert "ConnectTimeout 130\n" in waiting
+    assert "ControlPersist 20\n" in waiting
+    assert "Port 2222\n" in waiting
+    assert "ControlPersist 60\n" in alias_text(Settings(on_demand=True, idle_timeout=0))
