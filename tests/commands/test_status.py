@@ -167,6 +167,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
         "slots": {"used": 0, "max": 4},
         "builds": [],
         "tested": None,
+        "breaker": None,
         "converged": False,
         "notes": [],
         "errors": [],
