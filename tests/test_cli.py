@@ -4,6 +4,7 @@ import pytest
 
 from darlingbuilder import cli
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.verbs import VERBS
 
 
 @pytest.mark.parametrize(
@@ -46,4 +47,4 @@ def test_the_overview_fits_a_screen_and_has_every_verb_but_what_units_call() -> 
     assert len(lines) <= 24
     assert [line for line in lines if len(line) >= 80] == []
     named = {name for line in lines if line.startswith("  ") for name in line[2:].partition("  ")[0].split(", ")}
-    assert named == {verb.name for verb in cli.VERBS} - {"breaker", "on-demand"}
+    assert named == {verb.name for verb in VERBS} - {"breaker", "on-demand"}

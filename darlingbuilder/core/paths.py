@@ -185,6 +185,7 @@ class Paths:
         """All that the builder keeps directly below ``state``: nobody else's place."""
         return (
             self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.last_test,
+            self.failures,
             self.machines, self.nix, self.filling, self.image, self.growing_image, self.unfinished_image,
             self.pristine, self.snapshots, self.staging,
         )  # fmt: skip

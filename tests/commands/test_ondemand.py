@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from darlingbuilder import cli
 from darlingbuilder.commands import ondemand, unit
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import PROXY, SOCKET, UNIT
+from darlingbuilder.verbs import VERBS
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
@@ -33,7 +33,7 @@ def run(world: FakeWorld, config: Config, action: str) -> ExitCode:
 
 
 def order(world: FakeWorld, config: Config, verb: str) -> ExitCode:
-    [chosen_verb] = [one for one in cli.VERBS if one.name == verb]
+    [chosen_verb] = [one for one in VERBS if one.name == verb]
     return unit.run(called(world, config), Namespace(verb=chosen_verb))
 
 

@@ -336,6 +336,9 @@ def test_ssh_itself_takes_every_option_of_the_alias_and_leaves_other_hosts_alone
     assert ours.items() >= EXPECTED.items()
     assert ours["controlpath"].startswith(f"{sockets}/")
     assert "proxyjump" not in ours
+    # and what Nix is given while the builder is out of service fails at once, whatever else is configured
+    out = effective(config, "darling-builder-out-of-service")
+    assert out["proxycommand"].startswith("sh -c 'echo \"darling-builder is out of service")
     assert (other["port"], other["forwardagent"], other["controlmaster"]) == ("99", "yes", "false")
 
 
@@ -368,7 +371,7 @@ EXPECTED = {
     "checkhostip": "no",
     "preferredauthentications": "publickey",
     "batchmode": "yes",
-    "connecttimeout": "10",
+    "connecttimeout": "7",
     "serveraliveinterval": "15",
     "serveralivecountmax": "3",
     "forwardagent": "no",
