@@ -387,7 +387,7 @@ def test_ssh_waits_for_a_builder_on_demand_to_boot_and_keeps_no_connection_for_l
     plain = alias_text(Settings())
     waiting = alias_text(Settings(on_demand=True, idle_timeout=20, boot_timeout=60, private_port=2300))
 
-    assert "ConnectTimeout 10\n" in plain
+    assert f"ConnectTimeout {CONNECT_SECONDS}\n" in plain
     assert "ControlPersist 60\n" in plain
     assert "ConnectTimeout 130\n" in waiting
     assert "ControlPersist 20\n" in waiting
