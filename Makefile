@@ -29,7 +29,9 @@ bench: $(VENV)/.ready
 	$(PYTHON) -m integration.bench
 
 man: $(VENV)/.ready
-	mkdir -p build && $(VENV)/bin/darlingbuilder man > build/darlingbuilder.1
+	mkdir -p build
+	$(VENV)/bin/darlingbuilder man > build/darlingbuilder.1
+	$(VENV)/bin/darlingbuilder man darlingbuilder.toml > build/darlingbuilder.toml.5
 
 $(VENV)/.ready: pyproject.toml integration/prerequisites hatch_build.py $(wildcard darlingbuilder/guest/*.[ch])
 	integration/prerequisites

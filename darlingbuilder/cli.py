@@ -17,7 +17,9 @@ from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
 
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
-_EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+# A verb that has no line of its own in the overview stands in that of the verb before it.
+_BESIDE = ""
+_MORE = "All of a verb: darlingbuilder VERB --help. All there is: darlingbuilder man"
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LONGEST_WAIT = 86400
@@ -39,6 +41,7 @@ class Verb:
     """A command: ``run(context, arguments)`` of ``darlingbuilder.commands.<module>``.
 
     ``takes_settings``: every setting is a flag of it. ``needs_root``: it reads or changes what is root's.
+    ``overview``: its line there, where its help does not fit on one, or is not of it alone.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Verb:
     arguments: tuple[Argument, ...] = ()
     takes_settings: bool = False
     needs_root: bool = True
+    overview: str | None = None
 
 
 def _count(text: str) -> int:
@@ -86,6 +90,7 @@ _PATHS = Argument(
     {"nargs": "+", "metavar": "PATH"},
 )
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
+_NOW = Argument("--now", "do not wait for running builds, and cut off those that another stop waits for")
 
 VERBS = (
     Verb("init", "init", "make the builder what the settings say", (_DRY_RUN,), takes_settings=True),
@@ -94,6 +99,7 @@ VERBS = (
         "status",
         "show the builder and every difference; exit 3 if there is one",
         (_JSON, _SCHEMA, _WATCH),
+        overview="show the builder, and how it differs from its settings",
     ),
     Verb(
         "top",
@@ -106,23 +112,44 @@ VERBS = (
             Argument("--interval", "seconds between two looks [5]", _FIVE_SECONDS),
             Argument("--timeout", "seconds that a builder gets to answer [5]", _FIVE_SECONDS),
         ),
+        overview="show all builders of this machine's Nix",
     ),
-    Verb("start", "unit", "start the service and wait until it serves"),
-    Verb("stop", "unit", "let running builds end, then stop the service"),
-    Verb("restart", "unit", "stop the service, then start it"),
-    Verb("serve", "serve", "run the builder in the foreground, as the unit does"),
+    Verb(
+        "start",
+        "unit",
+        "start the service and wait until it serves",
+        overview="the service; each waits for it, stop lets builds end",
+    ),
+    Verb("stop", "unit", "let running builds end, then stop the service", (_NOW,), overview=_BESIDE),
+    Verb("restart", "unit", "stop the service as «stop» does, then start it", (_NOW,), overview=_BESIDE),
+    Verb("serve", "serve", "run the builder in the foreground, as the unit does", overview="what the unit runs"),
+    Verb(
+        "breaker",
+        "breaker",
+        "count a failure of the service, or put the builder back into service; the unit itself runs this",
+        (Argument("event", "what has happened to the service", {"choices": ["ended", "serves"]}),),
+        overview=_BESIDE,
+    ),
     Verb(
         "test",
         "selftest",
         "connect as nix-daemon does, layer by layer, and build a derivation",
         (_JSON, Argument("--no-build", "stop before the build"), _TIMEOUT),
+        overview="connect as nix-daemon does, and build a derivation",
     ),
-    Verb("push", "transfer", "copy closures from this machine's store into the guest's", (_PATHS, _JSON)),
+    Verb(
+        "push",
+        "transfer",
+        "copy closures from this machine's store into the guest's",
+        (_PATHS, _JSON),
+        overview="copy closures into the guest's store; and back",
+    ),
     Verb(
         "pull",
         "transfer",
         "copy closures from the guest's store into this machine's; unsigned as they are, the guest is trusted",
         (_PATHS, _JSON),
+        overview=_BESIDE,
     ),
     Verb(
         "shell",
@@ -141,7 +168,9 @@ VERBS = (
                 {"nargs": "?", "choices": ["all", "own", "sshd", "nix"], "default": "all"},
             ),
             Argument("-f", "wait for more", {"dest": "follow", **_SWITCH}),
-            Argument("--since", "from then on, as journalctl takes it: «-1h», «today», «2026-01-31 12:00»", _TEXT),
+            Argument(
+                "--since", "from then on, as journalctl takes it: «today», «2026-01-31 12:00»; --since=-1h", _TEXT
+            ),
             Argument("--lines", "the last so many", {"type": _count, "metavar": "N"}),
             Argument(
                 "--priority",
@@ -152,6 +181,7 @@ VERBS = (
             Argument("--json", "print every field, a line an entry"),
         ),
         needs_root=False,
+        overview="show the journal; print metrics for Prometheus",
     ),
     Verb(
         "metrics",
@@ -164,6 +194,7 @@ VERBS = (
                 {"type": Path, "metavar": "PATH"},
             ),
         ),
+        overview=_BESIDE,
     ),
     Verb(
         "doctor",
@@ -172,6 +203,7 @@ VERBS = (
         (_JSON,),
         takes_settings=True,
         needs_root=False,
+        overview="check what the machine must bring along",
     ),
     Verb(
         "config",
@@ -180,6 +212,7 @@ VERBS = (
         (Argument("action", "what to do with the settings", {"choices": ["show", "unit"]}), _JSON),
         takes_settings=True,
         needs_root=False,
+        overview="show every setting with its origin, or print the unit",
     ),
     Verb(
         "keys",
@@ -197,12 +230,14 @@ VERBS = (
             ),
             _JSON,
         ),
+        overview="show, rotate or import the keys",
     ),
     Verb(
         "reset",
         "reset",
         "make a new prefix and an empty store, with the same keys and settings",
         (Argument("--keep-store", "keep the store"), Argument("--yes", "do not ask")),
+        overview="make a new prefix and an empty store",
     ),
     Verb(
         "snapshot",
@@ -213,12 +248,14 @@ VERBS = (
             Argument("name", "the snapshot; a new one is named after the time", {"nargs": "?", "metavar": "NAME"}),
             _JSON,
         ),
+        overview="keep prefix and store as they are, or put them back",
     ),
     Verb(
         "uninstall",
         "uninstall",
         "withdraw everything that init made; keys and snapshots are kept",
         (Argument("--purge", "delete the keys and the snapshots, too"),),
+        overview="withdraw everything that init made",
     ),
     Verb(
         "gc",
@@ -229,8 +266,30 @@ VERBS = (
             Argument("--free", "stop when so much is freed, as in 10G", {"metavar": "SIZE"}),
             _JSON,
         ),
+        overview="collect the guest's garbage, by its own Nix",
     ),
-    Verb("man", "manual", "print the manual page", needs_root=False),
+    Verb(
+        "man",
+        "manual",
+        "print a manual page, of the program or of its settings file",
+        (
+            Argument(
+                "page",
+                "which one [darlingbuilder]",
+                {"nargs": "?", "choices": ["darlingbuilder", "darlingbuilder.toml"], "default": "darlingbuilder"},
+            ),
+        ),
+        needs_root=False,
+        overview="print a manual page; print what a shell completes",
+    ),
+    Verb(
+        "completion",
+        "completion",
+        "print what completes the command line in a shell",
+        (Argument("shell", "the shell", {"choices": ["bash", "zsh", "fish"]}),),
+        needs_root=False,
+        overview=_BESIDE,
+    ),
 )
 
 
@@ -246,11 +305,27 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
+class _Top(_Parser):
+    """The parser of the program, whose help fits a screen."""
+
+    def format_help(self) -> str:
+        rows: list[tuple[str, str]] = []
+        for verb in VERBS:
+            if verb.overview == _BESIDE:
+                names, text = rows.pop()
+                rows.append((f"{names}, {verb.name}", text))
+            else:
+                rows.append((verb.name, verb.overview or verb.help))
+        width = max(len(names) for names, _ in rows)
+        lines = [f"  {names:{width}}  {text}" for names, text in rows]
+        return "\n".join(("usage: darlingbuilder [--version] VERB ...", "", _DESCRIPTION, "", *lines, "", _MORE, ""))
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the argument tree from VERBS and from the declaration of the settings."""
-    top = _Parser("darlingbuilder", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
+    top = _Top("darlingbuilder", description=_DESCRIPTION, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"darlingbuilder {__version__}")
-    verbs = top.add_subparsers(metavar="VERB", required=True)
+    verbs = top.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
     for verb in VERBS:
         sub = verbs.add_parser(verb.name, help=verb.help, description=verb.help, allow_abbrev=False)
         sub.set_defaults(verb=verb, tree=top)
@@ -268,10 +343,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _run(parser().parse_args(words))
     except BuilderError as error:
-        log.complain(f"darlingbuilder: {error}\n  {error.hint}")
+        log.complain(f"{log.COMPLAINT}{error}\n  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
-        log.complain("darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}interrupted\n  what was begun is finished by: darlingbuilder init")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader (a pager, head) has gone
         _abandon_output()
@@ -281,7 +356,7 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         _abandon_output()
         where = f": {error.filename}" if error.filename else ""
-        log.complain(f"darlingbuilder: {error.strerror}{where}\n  make room, then: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}{error.strerror}{where}\n  make room, then: darlingbuilder init")
         return ExitCode.FAILED
 
 

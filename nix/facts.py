@@ -8,7 +8,7 @@ import msgspec
 
 from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.machines import SYSTEM
-from darlingbuilder.core.paths import ALIAS, CONTROL_SOCKETS, NIX_MACHINES, UNIT, Paths
+from darlingbuilder.core.paths import ALIAS, CONTROL_SOCKETS, NIX_MACHINES, OUT_OF_SERVICE, UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import CONNECT_SECONDS
 
@@ -21,6 +21,7 @@ def facts() -> dict[str, Any]:
     ours = Paths(Settings())
     return {
         "alias": ALIAS,
+        "out_of_service": OUT_OF_SERVICE,
         "system": SYSTEM,
         "unit": UNIT,
         "config_file": str(config.DEFAULT_FILE),

@@ -28,6 +28,7 @@ python3Packages.buildPythonApplication {
     prometheus-client
     pystemd
     rich
+    shtab
     structlog
   ];
 
@@ -38,7 +39,12 @@ python3Packages.buildPythonApplication {
   env.DARLINGBUILDER_ZIG = lib.getExe zig;
   postInstall = ''
     $out/bin/darlingbuilder man > darlingbuilder.1
-    installManPage darlingbuilder.1
+    $out/bin/darlingbuilder man darlingbuilder.toml > darlingbuilder.toml.5
+    installManPage darlingbuilder.1 darlingbuilder.toml.5
+    for shell in bash zsh fish; do
+      $out/bin/darlingbuilder completion $shell > darlingbuilder.$shell
+    done
+    installShellCompletion darlingbuilder.{bash,zsh,fish}
   '';
   # The machine's own tools first: its ssh is the one that its nix-daemon uses.
   makeWrapperArgs = [

@@ -38,3 +38,12 @@ def test_help_is_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) 
         cli.main(words)
     assert ended.value.code == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_overview_fits_a_screen_and_has_every_verb() -> None:
+    lines = cli.parser().format_help().splitlines()
+
+    assert len(lines) <= 24
+    assert [line for line in lines if len(line) >= 80] == []
+    named = {name for line in lines if line.startswith("  ") for name in line[2:].partition("  ")[0].split(", ")}
+    assert named == {verb.name for verb in cli.VERBS}

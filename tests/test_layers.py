@@ -16,6 +16,9 @@ BETWEEN_COMMANDS = {
     ("*", "context"): "what every verb is given, and how it prints",
     ("*", "progress"): "how far the work of a verb has come",
     ("*", "screen"): "tables on a terminal, and what is refreshed in place",
+    ("*", "argumenttree"): "those that write something of the argument tree",
+    ("completion", "fish"): "one of three shells",
+    ("manual", "settingsmanual"): "the one page of the settings, and the settings on the other",
     ("init", "status"): "«init --dry-run» shows drift as «status» does",
 }
 

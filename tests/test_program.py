@@ -23,7 +23,7 @@ from darlingbuilder.core.errors import (
 )
 
 # Everything that the program is made with, but for msgspec, which the declaration of the settings needs.
-LIBRARIES = ("cryptography", "jinja2", "plumbum", "prometheus_client", "pystemd", "rich", "structlog")
+LIBRARIES = ("cryptography", "jinja2", "plumbum", "prometheus_client", "pystemd", "rich", "shtab", "structlog")
 _START = """
 import sys
 
@@ -114,7 +114,7 @@ def test_settings_and_manual_need_no_systemd() -> None:
 
 
 # What a verb may need that looks at the builder, and costs the others what they do not have.
-SLOW = ("jsonschema", "prometheus_client", "rich", "structlog")
+SLOW = ("jsonschema", "prometheus_client", "rich", "shtab", "structlog")
 
 
 @pytest.mark.parametrize("module", ["init", "serve", "unit", "status", "metrics", "top", "logs"])

@@ -1,19 +1,23 @@
 """The journal of systemd, read by journalctl."""
 
 import contextlib
+import textwrap
 from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
 
 from darlingbuilder.adapters import process
-from darlingbuilder.core import ending
+from darlingbuilder.core import ending, log
 from darlingbuilder.core.errors import PrerequisiteError
 
 # systemd's own message that a unit's process has ended (sd-messages(3): SD_MESSAGE_UNIT_PROCESS_EXIT).
 _PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"
 _MICROSECONDS = 1e6
 _SECONDS = 10
+# A complaint, its hint, and what a library may have said after it.
+_LINES = 20
+_WIDTH = 300
 
 
 class End(msgspec.Struct, frozen=True):
@@ -43,6 +47,23 @@ def last_end(unit: str) -> End | None:
         entry = msgspec.json.decode(printed, type=_Entry)
         by = ending.by_status if entry.EXIT_CODE == "exited" else ending.by_signal
         return End(int(entry.at) / _MICROSECONDS, by(int(entry.EXIT_STATUS)))
+    return None
+
+
+def last_error(unit: str, invocation: str) -> str | None:
+    """Give the last complaint of darlingbuilder's own in that run of ``unit``; None if the journal knows of none."""
+    if not invocation:
+        return None
+    matches = (f"_SYSTEMD_UNIT={unit}", f"_SYSTEMD_INVOCATION_ID={invocation}")
+    with contextlib.suppress(PrerequisiteError):
+        printed = process.run(
+            "journalctl", "--output", "cat", "--priority", "err", "--lines", str(_LINES), "--quiet", "--no-pager",
+            *matches,
+            timeout=_SECONDS,
+            check=False,
+        ).stdout  # fmt: skip
+        found = [line for line in printed.splitlines() if line.startswith(log.COMPLAINT)]
+        return textwrap.shorten(found[-1].removeprefix(log.COMPLAINT), _WIDTH, placeholder=" …") if found else None
     return None
 
 

@@ -2,11 +2,12 @@
 
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from darlingbuilder.adapters import process
-from darlingbuilder.adapters.process import Completed
+from darlingbuilder.adapters.process import Completed, Running
 from darlingbuilder.adapters.sshclient import Login
 
 _HOST_KEY_LINE = re.compile(r"^HostKey\s.*$", re.MULTILINE)
@@ -29,6 +30,41 @@ class Ssh(Protocol):
 
         Its status is 255 where ssh itself fails, with the reason on stderr; 124 for the time limit.
         """
+
+    def begin(self, login: Login, command: str) -> "Session":
+        """Start such a session, and do not wait for it."""
+
+
+class Session(Protocol):
+    """A session in a guest that was not waited for."""
+
+    def answer(self) -> Completed | None:
+        """Give how it ended, its errors among its output; None while it goes on."""
+
+    def end(self) -> None:
+        """End it, if it goes on. Nothing can be asked of it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """An ssh that runs, and the file without a name that its output goes to."""
+
+    argv: tuple[str, ...]
+    running: Running
+    said: IO[bytes]
+
+    def answer(self) -> Completed | None:
+        """See Session."""
+        code = self.running.poll()
+        if code is None:
+            return None
+        self.said.seek(0)
+        return Completed(self.argv, code, self.said.read().decode(errors="replace"), "")
+
+    def end(self) -> None:
+        """See Session."""
+        process.end(self.running)
+        self.said.close()
 
 
 class OpenSsh:
@@ -53,3 +89,12 @@ class OpenSsh:
     def session(self, login: Login, command: str, *, timeout: float) -> Completed:
         """See Ssh."""
         return login.client.run(command, timeout=timeout)
+
+    def begin(self, login: Login, command: str) -> Session:
+        """See Ssh."""
+        said = tempfile.TemporaryFile()  # noqa: SIM115 - the session, which outlives this call, closes it
+        try:
+            return _Begun(("ssh", login.alias, command), login.client.begin(command, log=said), said)
+        except BaseException:
+            said.close()
+            raise

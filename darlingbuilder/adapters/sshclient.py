@@ -5,9 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from darlingbuilder.adapters import process
-from darlingbuilder.adapters.process import TIMED_OUT, Completed, Start
+from darlingbuilder.adapters.process import TIMED_OUT, Completed, Running, Start
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.machines import Machine
 
@@ -31,20 +32,18 @@ class Client:
 
     def run(self, *command: str, timeout: float) -> Completed:
         """Run a command there. Its status is 255 where ssh itself fails."""
+        return process.run(
+            *self._argv(command), start=Start(environment=self.environment), timeout=timeout, check=False
+        )
+
+    def begin(self, *command: str, log: IO[bytes]) -> Running:
+        """Start a command there, whose output and errors go to ``log``, and do not wait for it."""
+        return process.spawn(*self._argv(command), start=Start(environment=self.environment), log=log)
+
+    def _argv(self, command: Sequence[str]) -> tuple[str, ...]:
         # A kept connection would hide what is wrong with a new one.
         fresh = ("-o", "ControlMaster=no", "-o", "ControlPath=none") if self.fresh else ()
-        return process.run(
-            "ssh",
-            *fresh,
-            *self.options,
-            "-x",
-            self.host,
-            "--",
-            *command,
-            start=Start(environment=self.environment),
-            timeout=timeout,
-            check=False,
-        )
+        return ("ssh", *fresh, *self.options, "-x", self.host, "--", *command)
 
     def effective(self) -> dict[str, str]:
         """Give the options in force for the alias, by lower-case name; of a repeated one the last."""

@@ -4,6 +4,7 @@ import contextlib
 import enum
 import os
 import select
+import signal
 import textwrap
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ _ABSENT_UNIT = (
     "not loaded",
     "does not exist",
     "not found",
+    "No main process to kill",
+    "is not active",
 )
 
 
@@ -76,11 +79,25 @@ class UnitState:
     ended: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """systemd itself.
+
+    ``stopping``: the machine goes down; ``stop_seconds``: what a unit by default gets to stop, None for no limit.
+    """
+
+    stopping: bool
+    stop_seconds: float | None
+
+
 class Systemd(Protocol):
     """What the builder asks of systemd. Every call raises SystemdError if the bus cannot be reached."""
 
     def unit(self, name: str) -> UnitState:
         """Describe ``name``; one that is not there is inactive, with a load state of «not-found»."""
+
+    def manager(self) -> Manager:
+        """Describe systemd itself."""
 
     def start(self, name: str) -> None:
         """Start ``name`` and wait for the job. Raises SystemdError with the journal's last lines if it fails."""
@@ -105,6 +122,9 @@ class Systemd(Protocol):
 
     def reset_failed(self, name: str) -> None:
         """Forget that ``name`` has failed. Succeeds if there is no such unit."""
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the main process of ``name``. Succeeds if there is none."""
 
 
 @dataclass(slots=True)
@@ -132,6 +152,15 @@ class SystemdBus:
             nofile=_finite(service.get("LimitNOFILESoft", _NO_LIMIT)),
             drop_ins=tuple(path.decode() for path in unit["DropInPaths"]),
             ended=_end(service.get("ExecMainCode", 0), service.get("ExecMainStatus", 0)),
+        )
+
+    def manager(self) -> Manager:
+        """See Systemd."""
+        told = self._properties(_PATH, _MANAGER)
+        limit = told["DefaultTimeoutStopUSec"]
+        return Manager(
+            stopping=told["SystemState"] == "stopping",
+            stop_seconds=None if limit == _NO_LIMIT else limit / _MICROSECONDS,
         )
 
     def start(self, name: str) -> None:
@@ -171,6 +200,11 @@ class SystemdBus:
         """See Systemd."""
         with _absent_is_fine():
             self._call("ResetFailedUnit", b"s", name.encode())
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._call("KillUnit", b"ssi", name.encode(), b"main", number.value)
 
     def _files(self, method: str, signature: bytes, *arguments: object) -> None:
         self._call(method, signature, *arguments)

@@ -1,6 +1,7 @@
 """``init``: converge the machine to its settings, or say how it differs."""
 
 import os
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps import limits, preflight, store
+from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
@@ -24,6 +26,8 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     plan = build(context.called, context.world)
     if arguments.dry_run:
         return _show(plan)
+    if _is_hook():
+        _pause(context)
     # Before the machine is looked at: seen with the wrong settings, the builder's own sshd is a stranger on the port.
     Ownership(context.called, context.world).refuse()
     preflight.refuse(preflight.preflight(context.called.settings, context.world))
@@ -50,6 +54,13 @@ def make(context: Context, plan: Plan) -> ExitCode:
             _recheck(plan)
         say(_farewell(context, changed))
     return ExitCode.OK
+
+
+def _pause(context: Context) -> None:
+    """Hold up the next of many starts that have failed; a stop of the unit ends this at any time."""
+    if seconds := Breaker(context.called.settings, context.world).pause():
+        log.info("waiting before another start", seconds=seconds)
+        time.sleep(seconds)
 
 
 def _show(plan: Plan) -> ExitCode:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from argparse import Namespace
 
 from darlingbuilder.adapters.systemd import notify
@@ -10,6 +11,7 @@ from darlingbuilder.core import lock, log, serving
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps.converge import told
+from darlingbuilder.steps.draining import AT_ONCE
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.renewal import Renewal
 from darlingbuilder.steps.running import Builder
@@ -27,6 +29,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     settings = context.require_builder()
     sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
     builder = Builder(settings, context.world, notify, sharing)
+    hurry = threading.Event()
+    signal.signal(AT_ONCE, lambda *_: hurry.set())
     try:
         if settings.ephemeral:
             _begin_anew(context)
@@ -38,8 +42,8 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     except KeyboardInterrupt:
         _heed_no_further_signal()
         notify("STOPPING=1")
-        log.info("draining", grace=settings.grace)
-        builder.drain()
+        log.info("draining", grace=0 if hurry.is_set() else settings.grace)
+        builder.drain(hurry.is_set)
     finally:
         _heed_no_further_signal()
         builder.shutdown()

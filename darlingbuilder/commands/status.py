@@ -114,6 +114,8 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
     for key in view.keys:
         yield f"{key.name} key", f"{key.fingerprint or 'cannot be read'} {key.path}"
     yield "last test", _tested(view)
+    if view.breaker:
+        yield "out of service", f"since {screen.ago(view.breaker.since)}: {view.breaker.reason}"
     for error in view.errors:
         yield "unknown", f"{error.part}: {error.message} ({error.hint})"
 

@@ -1,17 +1,41 @@
 """``start``, ``stop`` and ``restart``: the service, through systemd, each job awaited."""
 
 from argparse import Namespace
+from collections.abc import Callable, Mapping
 
+from darlingbuilder.adapters.systemd import Systemd
 from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import UNIT
+from darlingbuilder.steps.breaker import Breaker
+from darlingbuilder.steps.draining import AT_ONCE
+
+# The sub-states in which a service that fails waits for its next start; a job to start it would wait with it.
+_WAITING = ("auto-restart", "auto-restart-queued")
+_HOOK = "start-pre"
+_DONE = {"start": "running", "stop": "stopped", "restart": "running"}
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Do what the verb says, and say how it ended."""
-    context.require_builder()
-    systemd = context.world.systemd
-    verb = arguments.verb.name
-    {"start": systemd.start, "stop": systemd.stop, "restart": systemd.restart}[verb](UNIT)
-    say(f"{UNIT} is {'stopped' if verb == 'stop' else 'running'}.")
+    settings = context.require_builder()
+    verb, systemd = arguments.verb.name, context.world.systemd
+    breaker = Breaker(settings, context.world)
+    is_held_up = breaker.pause() > 0
+    if verb != "stop":
+        breaker.forget()
+    if verb != "start" and arguments.now:
+        # Before the stop, or while a drain goes on: serve then waits for no build.
+        systemd.send(UNIT, AT_ONCE)
+    orders: Mapping[str, Callable[[str], None]] = {
+        "start": _start(systemd, is_held_up=is_held_up),
+        "stop": systemd.stop,
+    }
+    orders.get(verb, systemd.restart)(UNIT)
+    say(f"{UNIT} is {_DONE[verb]}.")
     return ExitCode.OK
+
+
+def _start(systemd: Systemd, *, is_held_up: bool) -> Callable[[str], None]:
+    sub = systemd.unit(UNIT).sub
+    return systemd.restart if sub in _WAITING or (sub == _HOOK and is_held_up) else systemd.start

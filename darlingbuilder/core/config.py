@@ -4,7 +4,7 @@ import difflib
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,9 +46,28 @@ class Setting:
         return _VARIABLE_PREFIX + self.key.replace(".", "_").upper()
 
     @property
+    def table(self) -> str:
+        """The table of the file that it stands in; none for what stands before all tables."""
+        return self.key.rpartition(".")[0]
+
+    @property
     def is_list(self) -> bool:
         """Whether text is split at commas and spaces."""
         return typing.get_origin(_bare(self.type)) is list
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The words that are all it takes; none where it takes others."""
+        bare = _bare(self.type)
+        if bare is bool:
+            return ("true", "false")
+        return typing.get_args(bare) if typing.get_origin(bare) is typing.Literal else ()
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it takes the name of a file or directory."""
+        patterns = [meta.pattern for meta in getattr(self.type, "__metadata__", ()) if meta.pattern]
+        return any(pattern.lstrip("^(").startswith("/") for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,13 @@ class Source:
 def table() -> Mapping[str, Setting]:
     """Every setting by its dotted key, in the order of the declaration."""
     return {setting.key: setting for setting in _leaves(Settings, "")}
+
+
+def tables() -> Mapping[str, str]:
+    """Every table of the settings file by its name, with what it is."""
+    annotations = typing.get_type_hints(Settings, include_extras=True)
+    names = {setting.table for setting in table().values()}
+    return {name: _help(annotation) for name, annotation in annotations.items() if name in names}
 
 
 def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> Config:

@@ -68,6 +68,10 @@ def error(event: str, **values: object) -> None:
     _say(logging.ERROR, event, values)
 
 
+# How every complaint begins, by which it is found again in the journal.
+COMPLAINT = "darlingbuilder: "
+
+
 def complain(text: str) -> None:
     """Say on stderr why a command has failed; in the journal each line is an error (sd-daemon(3))."""
     mark = f"<{_PRIORITIES['error']}>" if _send else ""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from darlingbuilder.core.paths import ALIAS
+from darlingbuilder.core.paths import ALIAS, OUT_OF_SERVICE
 from darlingbuilder.core.settings import Settings
 
 SYSTEM = "x86_64-darwin"
@@ -140,6 +140,20 @@ def ours(settings: Settings, host_key: str, *others: str) -> Machine:
         supported=tuple(settings.supported_features),
         mandatory=tuple(settings.mandatory_features),
         host_key=pins(host_key, *others),
+    )
+
+
+def out_of_service(settings: Settings) -> Machine:
+    """Describe our builder while it serves nobody: a name that ssh fails to reach at once, and that Nix then says."""
+    return Machine(
+        uri=f"{settings.protocol}://{OUT_OF_SERVICE}",
+        systems=(SYSTEM,),
+        key=settings.key,
+        jobs=str(jobs(settings)),
+        speed=str(settings.speed_factor),
+        supported=tuple(settings.supported_features),
+        mandatory=tuple(settings.mandatory_features),
+        host_key="",
     )
 
 

@@ -9,6 +9,8 @@ UNIT = "darling-builder.service"
 METRICS_SERVICE = "darling-builder-metrics.service"
 METRICS_TIMER = "darling-builder-metrics.timer"
 ALIAS = "darling-builder"
+# A machine that nobody reaches: its name is what Nix says while the builder is out of service.
+OUT_OF_SERVICE = f"{ALIAS}-out-of-service"
 
 # Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
 GUEST_ETC = Path("/private/etc/darlingbuilder")
@@ -158,6 +160,11 @@ class Paths:
     def last_test(self) -> Path:
         """How the last ``test`` ended, and when."""
         return self.state / "last-test.json"
+
+    @property
+    def failures(self) -> Path:
+        """How often the builder has failed in a row, and whether it is out of service for that."""
+        return self.state / "failures.json"
 
     @property
     def machines(self) -> Path:

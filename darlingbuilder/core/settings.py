@@ -130,6 +130,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Seconds, Meta(description="seconds that one boot of the container, or one answer of its Nix, may take")
     ] = 60
     grace: Annotated[Seconds, Meta(description="seconds that running builds get when the builder stops")] = 600
+    health_interval: Annotated[
+        int, Meta(ge=0, le=86400, description="seconds between two trials of a session in the guest; 0: none")
+    ] = 180
+    breaker: Annotated[
+        bool,
+        Meta(description="take a builder that fails again and again out of service for Nix, until it serves"),
+    ] = True
     metrics_textfile: Annotated[
         MaybeTextfile,
         Meta(description="where a timer puts metrics for node_exporter, a name that ends in .prom; default: nowhere"),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from darlingbuilder.adapters.nixclient import DAEMON_SOCKET
 from darlingbuilder.adapters.sshclient import Client
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import machines
+from darlingbuilder.core import failures, machines
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.machines import Machine
 from darlingbuilder.core.paths import ALIAS, OUR_MACHINES, Paths, public_half
@@ -48,6 +48,11 @@ class Access:
             return self.line
         if self.registered:
             return self.registered
+        if out := failures.outage(self.settings, self.world.host):
+            raise UnmetError(
+                f"the builder is out of service, for it has failed again and again: {out.reason}",
+                hint="mend that, and it is back by itself; at once by: darlingbuilder restart",
+            )
         if self.settings.register:
             raise UnmetError(
                 f"Nix finds no machine {ALIAS} for {machines.SYSTEM}: its setting builders does not lead to one",

@@ -74,7 +74,7 @@ def environment(corrections: frozenset[str]) -> Mapping[str, str]:
 def session_defect(settings: Settings, world: World) -> Defect | None:
     """Log in as Nix does, and give the first defect that shows. Raises DarlingError if that cannot be tried."""
     nonce, seconds = secrets.token_hex(8), settings.boot_timeout
-    said = world.ssh.session(_login(settings, world), _script(nonce), timeout=seconds)
+    said = world.ssh.session(login(settings, world), _script(nonce), timeout=seconds)
     lines = said.stdout.splitlines()
     # One that does not end is Nix's affair, which has a trial of its own.
     if f"{_BEGUN} {nonce}" not in lines:
@@ -100,7 +100,8 @@ def uncured(defect: Defect, settings: Settings) -> DarlingError:
     )
 
 
-def _login(settings: Settings, world: World) -> Login:
+def login(settings: Settings, world: World) -> Login:
+    """Give the login that Nix has, of nothing but what we ourselves have written."""
     paths = Paths(settings)
     return Login(
         user=settings.user,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import machines, managed
+from darlingbuilder.core import failures, machines, managed
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.managed import ManagedFile
@@ -19,7 +19,7 @@ class MachinesLine:
 
     It lies in a file that our registration includes, or with ``register = false`` in one below ``state``, for the
     system's own configuration to include (NixOS), which cannot know the host key. A guest without a Nix is offered
-    to nobody.
+    to nobody. While the builder is out of service, the line says so in its place (see Breaker).
     """
 
     settings: Settings
@@ -35,6 +35,8 @@ class MachinesLine:
     def check(self) -> list[Drift]:
         """List what is wrong with the line, and where it should not be."""
         drift = [Drift(str(path), unwanted(self.settings)) for path in self._others if self._is_ours(path)]
+        if self._is_leftover:
+            drift.append(Drift(str(self._record), "is of a breaker, and breaker is false"))
         if self.path is None:
             return drift
         file = self._file(self.path)
@@ -45,6 +47,8 @@ class MachinesLine:
     def write(self) -> None:
         """Put the line where it belongs, and nowhere else. Raises KeyFileError without the guest's host key."""
         managed.withdraw(self.world.host, [path for path in self._others if self._is_ours(path)])
+        if self._is_leftover:
+            self.world.host.remove(self._record)
         if self.path is None:
             return
         file = self._file(self.path)
@@ -58,6 +62,7 @@ class MachinesLine:
     def withdraw(self) -> None:
         """Offer the builder to nobody."""
         managed.withdraw(self.world.host, self._places)
+        self.world.host.remove(self._record)
 
     @property
     def _places(self) -> tuple[Path, Path]:
@@ -67,6 +72,15 @@ class MachinesLine:
     def _others(self) -> list[Path]:
         return [path for path in self._places if path != self.path]
 
+    @property
+    def _record(self) -> Path:
+        return Paths(self.settings).failures
+
+    @property
+    def _is_leftover(self) -> bool:
+        record = None if self.settings.breaker else failures.read(self.settings, self.world.host)
+        return record is not None and record.since is not None
+
     def _is_ours(self, path: Path) -> bool:
         return managed.is_ours(self.world.host.read(path))
 
@@ -74,7 +88,9 @@ class MachinesLine:
         pinned = Keyring(self.settings, self.world.host).pinned_lines()
         if not pinned:
             return None
-        return ManagedFile(self.world.host, path, f"{machines.ours(self.settings, *pinned).line}\n")
+        outage = failures.outage(self.settings, self.world.host)
+        machine = machines.out_of_service(self.settings) if outage else machines.ours(self.settings, *pinned)
+        return ManagedFile(self.world.host, path, f"{machine.line}\n")
 
 
 def unwanted(settings: Settings) -> str:

@@ -1,22 +1,20 @@
 """The running builder: the container booted, its store mounted, its sshd watched, its builds drained."""
 
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
 
-from darlingbuilder.adapters import process, procfs, sshclient
+from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import CONTROL_SOCKETS, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import corrections, deadlock
+from darlingbuilder.steps.draining import Draining
+from darlingbuilder.steps.health import Health
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
-from darlingbuilder.steps.overview.builds import SESSIONS
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.sharing.sharing import Sharing, part
 from darlingbuilder.steps.sharing.way import Ways
@@ -82,30 +80,28 @@ class Builder:
 
     def watch(self, sshd: Running, *, seconds: float) -> None:
         """Feed the watchdog every ``seconds`` while the builder serves. Raises DarlingError when it does not."""
-        while True:
-            if sshd.poll() is not None:
-                raise DarlingError("sshd has ended", hint="systemd starts the builder again")
-            if self.world.darling.server() is None:
-                raise DarlingError("the container has ended", hint="systemd starts the builder again")
-            if Listening(self.settings, self.world).greets():
-                self.tell("WATCHDOG=1")
-            wait.until(lambda: self._ended(sshd), seconds=seconds)
+        health = Health(self.settings, self.world)
 
-    def drain(self) -> None:
-        """Take no new connection, and give running builds their grace."""
-        listener = Listening(self.settings, self.world).process()
-        if listener:
-            # The launcher swallows SIGTERM; sshd itself is a process of the host. Its sessions go on.
-            process.kill(listener.pid, signal.SIGTERM)
-        # A connection that ssh keeps would go on taking builds without sshd's door.
-        sshclient.close_masters(self.world.host.real(CONTROL_SOCKETS))
-        deadline = time.monotonic() + self.settings.grace
-        while (builds := self._builds()) and time.monotonic() < deadline:
-            left = deadline - time.monotonic()
-            self.tell(f"STATUS=draining {builds} connection(s) with builds, {left:.0f} s left")
-            wait.until(lambda: self._ended(None), seconds=min(5.0, left))
-        if builds:
-            log.warning("builds cut off", connections=builds, grace=self.settings.grace)
+        def look() -> bool:
+            self._follow()
+            health.look()
+            return sshd.poll() is not None
+
+        try:
+            while True:
+                if sshd.poll() is not None:
+                    raise DarlingError("sshd has ended", hint="systemd starts the builder again")
+                if self.world.darling.server() is None:
+                    raise DarlingError("the container has ended", hint="systemd starts the builder again")
+                if Listening(self.settings, self.world).greets():
+                    self.tell("WATCHDOG=1")
+                wait.until(look, seconds=seconds)
+        finally:
+            health.end()
+
+    def drain(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Take no new connection, and give running builds their grace, unless ``is_over``."""
+        Draining(self.settings, self.world, self.tell, is_over).run(self._follow)
 
     def shutdown(self) -> None:
         """Bring the container down and wait until it is gone."""
@@ -114,15 +110,9 @@ class Builder:
             self.sharing.end()
         self.world.darling.shutdown()
 
-    def _ended(self, sshd: Running | None) -> bool:
-        """Whether ``sshd``, or without one the last build, has ended; what is shared is followed meanwhile."""
+    def _follow(self) -> None:
         if self.sharing:
             self.sharing.look()
-        return sshd.poll() is not None if sshd else not self._builds()
-
-    def _builds(self) -> int:
-        # An idle ControlMaster keeps its connection, but no session of Nix.
-        return sum(PurePath(found.arguments[0]).name in SESSIONS for found in self.world.darling.processes())
 
     def _refuse_foreign_listener(self) -> None:
         if procfs.is_listening(self.settings.port):

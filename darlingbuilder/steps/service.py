@@ -9,6 +9,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG, UNIT, UNIT_FILE
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Attributes
+from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.profile import DEFAULT, nix_tree
 
 _NANOSECONDS = 1e9
@@ -31,6 +32,7 @@ class Service:
 
     def apply(self) -> None:
         """See Step."""
+        Breaker(self.settings, self.world).forget()
         self.world.systemd.reset_failed(UNIT)
         self.world.systemd.restart(UNIT)
 

@@ -12,7 +12,7 @@ from integration.machine.wheel import PROJECT, SOURCES
 
 # What a checkout has beyond the wheel's sources and the sdist is made from. The list of what is ignored keeps the
 # guest's built files out of it.
-REST = (".gitignore", "CHANGELOG.md", "Makefile", "nix", "tests")
+REST = (".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "SECURITY.md", "docs", "nix", "tests")
 BUILT = ("compat.dylib", "probe")
 _BUILD_SECONDS = 300
 

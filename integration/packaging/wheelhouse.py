@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Literal, get_args
 
+from docs.examples import ROOT, blocks
+from hatch_build import ZIGLANG
 from integration.machine.cache import cached, digest
 from integration.machine.commands import run
 from integration.machine.machine import Machine
@@ -19,18 +21,17 @@ RELEASES: tuple[Release, ...] = get_args(Release)
 PYTHON: dict[Release, str] = {"bookworm": "3.11", "trixie": "3.13"}
 
 # To be raised when anything below changes what is made.
-RECIPE = "1"
+RECIPE = "2"
 
-# An empty Debian, but for systemd, which makes it a machine, and for what the README has users install before pip.
-PACKAGES = (
-    "dbus", "systemd", "systemd-sysv",
-    "openssh-client", "python3-venv", "python3-dev", "libsystemd-dev", "pkg-config", "gcc", "libc6-dev",
-)  # fmt: skip
+# What makes a Debian a machine, and what its compiler recommends, which apt brings along elsewhere.
+_MACHINE = ("dbus", "systemd", "systemd-sysv", "libc6-dev", "ca-certificates")
 
 # There is no wheel of it, and it says itself what it is built with; of all others there is one.
 FROM_SOURCE = "pystemd"
 BUILT_WITH = ("setuptools", "wheel", "cython")
 NEEDED_BY_IT = ("lxml", "psutil")
+# With what our own sources are built, where they are installed without a wheel.
+BUILDS_US = ("hatchling", ZIGLANG)
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 DOWNLOADS, WHEELS = "/srv/downloads", "/srv/wheels"
@@ -38,13 +39,28 @@ DOWNLOADS, WHEELS = "/srv/downloads", "/srv/wheels"
 
 def empty_debian(release: Release) -> Path:
     """Return a read-only Debian tree with Python and a compiler; the first call takes about a minute."""
-    key = f"python-{release}-{digest(RECIPE, release, *PACKAGES, *MASKED, JOURNALD_CONF)}"
-    return cached("roots", key, lambda directory: bootstrap(directory, release, source(release), PACKAGES))
+    packages = (*_MACHINE, *packages_of_the_readme())
+    key = f"python-{release}-{digest(RECIPE, release, *packages, *MASKED, JOURNALD_CONF)}"
+    return cached("roots", key, lambda directory: bootstrap(directory, release, source(release), packages))
+
+
+def install_script() -> str:
+    """Give what the README has users of Debian type."""
+    (script,) = (
+        block.text for block in blocks("sh") if block.document == ROOT / "README.md" and "Debian" in block.below
+    )
+    return script
+
+
+def packages_of_the_readme() -> list[str]:
+    """Give the packages that it has apt install."""
+    (line,) = (line for line in install_script().splitlines() if line.startswith("apt install"))
+    return [word for word in line.split()[2:] if not word.startswith("-")]
 
 
 def wheelhouse(release: Release) -> Path:
     """Return a directory with a wheel of all that darlingbuilder depends on; the first call takes about a minute."""
-    key = digest(RECIPE, empty_debian(release).name, *dependencies(), *BUILT_WITH, *NEEDED_BY_IT)
+    key = digest(RECIPE, empty_debian(release).name, *dependencies(), *BUILT_WITH, *NEEDED_BY_IT, *BUILDS_US)
     return cached("wheelhouses", f"{release}-{key}", lambda directory: _fill(release, directory))
 
 
@@ -83,7 +99,7 @@ def _download(release: Release, into: Path) -> None:
         (
             *pip,
             "--only-binary", ":all:", "--python-version", PYTHON[release], *platforms,
-            *wheels, *BUILT_WITH, *NEEDED_BY_IT,
+            *wheels, *BUILT_WITH, *NEEDED_BY_IT, *BUILDS_US,
         ),
         timeout=300, env=os.environ,
     )  # fmt: skip

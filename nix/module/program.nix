@@ -42,7 +42,12 @@ in
     values:
     render ../../darlingbuilder/templates/ssh_alias.j2 (
       {
-        inherit (facts) alias connect_seconds control_sockets;
+        inherit (facts)
+          alias
+          connect_seconds
+          control_sockets
+          out_of_service
+          ;
       }
       // values
     );

@@ -11,6 +11,7 @@ from darlingbuilder.adapters import process
 from darlingbuilder.commands import manual
 from darlingbuilder.core import config, shim
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.roff import roff
 from darlingbuilder.steps.overview import metrics
 
 PAGE = manual.page(cli.parser())
@@ -26,7 +27,7 @@ def test_every_argument_of_a_verb_is_described() -> None:
         for argument in verb.arguments:
             # A choice that has to be made is all said by the synopsis.
             if "choices" not in argument.options or argument.name.startswith("-") or "nargs" in argument.options:
-                assert manual.roff(argument.help[1:]) in PAGE
+                assert roff(argument.help[1:]) in PAGE
 
 
 @pytest.mark.parametrize("key", config.table())
@@ -35,26 +36,26 @@ def test_every_setting_stands_with_its_flag_variable_default_and_help(key: str) 
     start = PAGE.index(f".TP\n\\fB{key}\\fR\n")
     entry = PAGE[start : PAGE.index("\n.", PAGE.index("\n.br\n", start) + 5)]
 
-    assert manual.roff(setting.help[1:]) in entry
-    assert manual.roff(setting.flag) in entry
+    assert roff(setting.help[1:]) in entry
+    assert roff(setting.flag) in entry
     assert setting.variable in entry
-    assert manual.roff(config.as_text(setting.default)) in entry
+    assert roff(config.as_text(setting.default)) in entry
 
 
 def test_every_exit_code_is_explained() -> None:
     for code in ExitCode:
-        assert f".B {int(code)}\n{manual.roff(code.meaning)}\n" in PAGE
+        assert f".B {int(code)}\n{roff(code.meaning)}\n" in PAGE
 
 
 def test_every_correction_of_the_shim_is_explained() -> None:
     for name, text in shim.CORRECTIONS.items():
-        assert f".B {manual.roff(name)}\n{manual.roff(text)}\n" in PAGE
+        assert f".B {roff(name)}\n{roff(text)}\n" in PAGE
 
 
 def test_every_metric_is_described() -> None:
     for metric in metrics.METRICS:
-        assert f"\\fB{manual.roff(metric.full_name)}\\fR" in PAGE
-        assert manual.roff(metric.help) in PAGE
+        assert f"\\fB{roff(metric.full_name)}\\fR" in PAGE
+        assert roff(metric.help) in PAGE
 
 
 def test_a_setting_is_described_once() -> None:
@@ -77,7 +78,7 @@ def test_the_page_is_ascii() -> None:
     ],
 )
 def test_text_cannot_become_roff(text: str, escaped: str) -> None:
-    assert manual.roff(text) == escaped
+    assert roff(text) == escaped
 
 
 def test_other_trees_have_pages_too() -> None:

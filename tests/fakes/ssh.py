@@ -1,10 +1,12 @@
 """An OpenSSH whose sshd knows the keywords of 8.1, a stock Darling's, and whose ssh reaches a guest of the tests."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from darlingbuilder.adapters.process import Completed
+from darlingbuilder.adapters.ssh import Session
 from darlingbuilder.adapters.sshclient import Login
 
 _WITHOUT_VALUE_CHECK = frozenset({
@@ -12,6 +14,8 @@ _WITHOUT_VALUE_CHECK = frozenset({
     "loglevel", "pidfile", "setenv", "subsystem",
 })  # fmt: skip
 _NUMBERS = frozenset({"maxsessions", "maxstartups", "port"})
+# A guest that hangs is given up after so long.
+_SECONDS = 10.0
 _SWITCHES = frozenset({
     "allowagentforwarding", "allowstreamlocalforwarding", "allowtcpforwarding", "challengeresponseauthentication",
     "compression", "disableforwarding", "kbdinteractiveauthentication", "passwordauthentication",
@@ -42,6 +46,36 @@ class FakeSsh:
     def session(self, login: Login, command: str, *, timeout: float) -> Completed:
         """See Ssh."""
         return self.guest(login, command, timeout)
+
+    def begin(self, login: Login, command: str) -> Session:
+        """See Ssh."""
+
+        def talk() -> Completed:
+            said = self.guest(login, command, _SECONDS)
+            return Completed(said.argv, said.code, said.stdout + said.stderr, "")
+
+        return _Begun(talk)
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A session that goes on by itself; one that is ended is left alone, and given up by itself."""
+
+    talk: Callable[[], Completed]
+    said: list[Completed] = field(default_factory=list)
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=lambda: self.said.append(self.talk()), daemon=True).start()
+
+    def answer(self) -> Completed | None:
+        """See Session."""
+        assert not self.over
+        return self.said[0] if self.said else None
+
+    def end(self) -> None:
+        """See Session."""
+        self.over = True
 
 
 def _refused(login: Login) -> Completed:

@@ -1,12 +1,14 @@
 """systemd in memory, reading its unit files from a tree as the real one does."""
 
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from darlingbuilder.adapters.systemd import Activity, UnitState
+from darlingbuilder.adapters.systemd import Activity, Manager, UnitState
+from darlingbuilder.core import ending
 from darlingbuilder.core.errors import SystemdError
 from darlingbuilder.core.tree import Tree
 
@@ -26,6 +28,7 @@ _ABSENT = UnitState(
     nofile=None,
     drop_ins=(),
 )
+_MANAGER = Manager(stopping=False, stop_seconds=90.0)
 _FAILED = replace(_ABSENT, activity=Activity.FAILED, sub="failed")
 # What systemd itself gives a service that asks for nothing.
 _NOFILE = 1024
@@ -39,13 +42,16 @@ class FakeSystemd:
     """Units are files of ``host``'s /etc/systemd/system, or named in ``packaged``, which stand for /usr/lib's.
 
     A unit whose name is in ``broken`` cannot be started. ``on_start`` is called with the name of each that is.
-    With ``reachable`` false nobody answers on the bus.
+    ``heeds``: what the main process of a unit does with a signal, rather than die of it. With ``reachable`` false
+    nobody answers on the bus.
     """
 
     host: Tree
     packaged: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     reachable: bool = True
+    heeds: dict[str, Callable[[signal.Signals], None]] = field(default_factory=dict)
+    itself: Manager = _MANAGER
     on_start: Callable[[str], None] = lambda _name: None
     clock: Callable[[], float] = time.time
     _running: dict[str, UnitState] = field(default_factory=dict)
@@ -68,6 +74,11 @@ class FakeSystemd:
             nofile=_nofile(self._read.get(name)),
             drop_ins=tuple(str(path) for path in self._read.get(name, {}) if path.name != name),
         )
+
+    def manager(self) -> Manager:
+        """See Systemd."""
+        self._answer()
+        return self.itself
 
     def start(self, name: str) -> None:
         """See Systemd."""
@@ -130,15 +141,25 @@ class FakeSystemd:
         if self.unit(name).activity is Activity.FAILED:
             del self._running[name]
 
+    def send(self, name: str, number: signal.Signals) -> None:
+        """See Systemd."""
+        if self.unit(name).activity is not Activity.ACTIVE:
+            return
+        if name in self.heeds:
+            self.heeds[name](number)
+        else:
+            self._running[name] = replace(
+                _ABSENT, activity=Activity.FAILED, sub="failed", outcome="signal", ended=ending.by_signal(number)
+            )
+
     def tell(self, name: str, status: str) -> None:
         """Have the main process of ``name``, which runs, say how it is."""
         self._running[name] = replace(self._running[name], status_text=status)
 
     def kill(self, name: str) -> None:
         """Let the main process of ``name`` die of itself."""
-        self._running[name] = replace(
-            _ABSENT, activity=Activity.FAILED, sub="failed", outcome="signal", ended="signal KILL"
-        )
+        self.heeds.pop(name, None)
+        self.send(name, signal.SIGKILL)
 
     def _answer(self) -> None:
         if not self.reachable:

@@ -234,16 +234,37 @@ def test_a_purge_takes_the_snapshots_and_an_uninstall_does_not(made: Machine) ->
         assert bool(made.world.host.attributes(PATHS.snapshots)) is left
 
 
-@pytest.mark.parametrize("way", list(Way))
-def test_all_that_a_file_can_have_comes_back(tmp_path: Path, way: Way) -> None:
-    (tmp_path / "kept").mkdir()
-    if way is Way.REFLINK and archive.way_between(tmp_path, tmp_path / "kept") is not way:
-        pytest.skip("this file system cannot share blocks")
-    source, target = tmp_path / "source", tmp_path / "target"
+@pytest.fixture
+def btrfs(tmp_path: Path) -> Iterator[Path]:
+    """A directory where files can share blocks."""
+    place, image = tmp_path / "btrfs", tmp_path / "image"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(128 * 2**20)
+    process.run("mkfs.btrfs", "--quiet", str(image))
+    process.run("mount", "-o", "loop", str(image), str(place))
+    yield place
+    process.run("umount", str(place))
+
+
+def test_all_that_a_file_can_have_comes_back_from_an_archive(tmp_path: Path) -> None:
+    assert_all_comes_back(tmp_path, Way.TAR)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting is root's")
+def test_all_that_a_file_can_have_comes_back_where_blocks_are_shared(btrfs: Path) -> None:
+    (btrfs / "kept").mkdir()
+    assert archive.way_between(btrfs, btrfs / "kept") is Way.REFLINK
+    assert_all_comes_back(btrfs, Way.REFLINK)
+
+
+def assert_all_comes_back(place: Path, way: Way) -> None:
+    (place / "kept").mkdir(exist_ok=True)
+    source, target = place / "source", place / "target"
     before = replace_times(furnished(source))
 
-    archive.keep(source, tmp_path / "kept/part", way)
-    archive.bring_back(tmp_path / "kept/part", target, way)
+    archive.keep(source, place / "kept/part", way)
+    archive.bring_back(place / "kept/part", target, way)
 
     assert described(target) == before == described(source)
 

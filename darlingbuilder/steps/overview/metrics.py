@@ -25,6 +25,7 @@ _COLLECTORS = (
     "keys.client",
     "keys.host",
     "tested",
+    "breaker",
 )
 
 
@@ -120,6 +121,16 @@ METRICS = (
         "test_duration_seconds",
         "How long the last test took.",
         lambda seen: _known(seen.tested.seconds if seen.tested else None),
+    ),
+    Metric(
+        "breaker_open",
+        "Whether the builder is out of service for Nix, having failed again and again.",
+        lambda seen: _known(seen.breaker is not None) if "breaker" not in {one.part for one in seen.errors} else [],
+    ),
+    Metric(
+        "breaker_open_time_seconds",
+        "Since when it is out of service.",
+        lambda seen: _known(seen.breaker.since if seen.breaker else None),
     ),
     Metric(
         "collector_success",

@@ -10,7 +10,8 @@ from darlingbuilder.adapters import journal, procfs, tcp
 from darlingbuilder.adapters.journal import End
 from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import keypair, machines, serving
+from darlingbuilder.core import failures, keypair, machines, serving
+from darlingbuilder.core.failures import Outage
 from darlingbuilder.core.paths import UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import keyring, limits, store, usage
@@ -72,8 +73,8 @@ class Overview(msgspec.Struct, frozen=True):
     ``since``: when the unit last became active; ``result``: systemd's word for how its last run fared; ``last_end``:
     how its main process last ended; ``container``: the host pid of the container's server, ``booted``: when that
     was; ``corrections``: those of the compat shim that are in force, null where nothing is served; ``banner``: what
-    the port answers; ``store``: what the guest's store takes, null where it has none; ``errors``: why parts of this
-    are not known.
+    the port answers; ``store``: what the guest's store takes, null where it has none; ``breaker``: since when, and
+    why, Nix is told to send nothing; ``errors``: why parts of this are not known.
     """
 
     unit: str
@@ -95,6 +96,7 @@ class Overview(msgspec.Struct, frozen=True):
     builds: list[Build]
     keys: list[KeyView]
     tested: Tested | None
+    breaker: Outage | None
     converged: bool
     steps: list[StepView]
     notes: list[NoteView]
@@ -126,6 +128,7 @@ def of(settings: Settings, world: World, found: Sequence[Found], *, made: bool) 
         builds=notebook.ask("builds", lambda: builds.running(world.darling)) or [],
         keys=_keys(settings, world, notebook) if made else [],
         tested=notebook.ask("tested", lambda: tested.last(settings, world.host)),
+        breaker=notebook.ask("breaker", lambda: failures.outage(settings, world.host)),
         converged=all(step.converged for step in found),
         steps=[_step(step) for step in found],
         notes=_notes(settings, world, state) if made else [],

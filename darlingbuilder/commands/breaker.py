@@ -1,0 +1,33 @@
+"""``breaker``: what the unit runs after each end with an error, and whenever it has begun to serve."""
+
+import os
+from argparse import Namespace
+
+from darlingbuilder.adapters import journal
+from darlingbuilder.commands.context import Context
+from darlingbuilder.core import ending
+from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.paths import UNIT
+from darlingbuilder.steps.breaker import Breaker
+
+_SUCCESS = "success"
+
+
+def run(context: Context, arguments: Namespace) -> ExitCode:
+    """Count the failure that systemd tells of in the environment (systemd.exec(5)), or put the builder back."""
+    breaker = Breaker(context.require_builder(), context.world)
+    if arguments.event == "serves":
+        breaker.serves()
+    elif os.environ.get("SERVICE_RESULT", _SUCCESS) != _SUCCESS:
+        breaker.failed(_reason())
+    return ExitCode.OK
+
+
+def _reason() -> str:
+    """Give the last run's own words, or else systemd's."""
+    said = journal.last_error(UNIT, os.environ.get("INVOCATION_ID", ""))
+    if said:
+        return said
+    code, status = os.environ.get("EXIT_CODE", ""), os.environ.get("EXIT_STATUS", "")
+    how = ending.by_status(int(status)) if status.isdigit() else f"signal {status}"
+    return f"{os.environ['SERVICE_RESULT']} ({how})" if code else os.environ["SERVICE_RESULT"]
