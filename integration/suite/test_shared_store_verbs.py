@@ -1,6 +1,5 @@
 """The verbs around the store where it is shared: what they put in its place is in line with the host's at once."""
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -206,18 +205,23 @@ def test_another_nix_that_the_host_has_becomes_the_guest_s_own_while_it_runs(
 
 
 def test_a_limited_store_lies_over_the_host_s(shared: Site, way: str) -> None:
-    kept = path_of(built_in_guest(shared, f"limited-{way}"))
-    share(shared, way, store_size="300M").tool("init")
+    share(shared, way, store_size="700M").tool("init")
     shared.assert_healthy()
     assert_shares(shared, f"limited-{way}")
-    assert shared.status()[1]["store"]["free"] < 300 * 2**20
+    assert shared.status()[1]["store"]["free"] < 700 * 2**20
     assert "nothing was changed" in shared.tool("init").stdout
 
     failed = built_in_guest(
-        shared, f"too-large-{way}", script="/usr/bin/head -c 400000000 /dev/zero > $out || exit 1", check=False
+        shared, f"too-large-{way}", script="/usr/bin/head -c 800000000 /dev/zero > $out || exit 1", check=False
     )
 
     assert (failed.rc != 0, "No space left on device" in failed.stderr) == (True, True)
+    shared.tool("snapshot", "create", "too-large")
+    refused = shared.tool("snapshot", "restore", "too-large", check=False)
+    assert (refused.rc, "no room for the snapshot" in refused.stderr) == (1, True)
+    shared.assert_healthy()
+    shared.tool("gc")
+    kept = path_of(built_in_guest(shared, f"limited-{way}"))
     shared.tool("snapshot", "create", "limited")
     shared.tool("reset", "--yes")
     assert name_of(kept) not in own(shared)
@@ -228,4 +232,5 @@ def test_a_limited_store_lies_over_the_host_s(shared: Site, way: str) -> None:
     shared.assert_healthy()
     assert name_of(kept) in own(shared)
     assert_shares(shared, f"lifted-{way}")
-    assert json.loads(shared.tool("snapshot", "delete", "limited", "--json").stdout) == {"name": "limited"}
+    for name in ("too-large", "limited"):
+        shared.tool("snapshot", "delete", name)
