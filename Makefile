@@ -20,10 +20,11 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.ready
-	$(PYTHON) -m pytest tests
+	$(PYTHON) -m pytest tests --numprocesses 2 --dist loadfile
 
 integration: $(VENV)/.ready
-	$(PYTHON) -m pytest integration $(REAL)
+	$(PYTHON) -m pytest integration $(REAL) -m "not alone" --numprocesses 3 --dist loadfile
+	$(PYTHON) -m pytest integration $(REAL) -m alone
 
 bench: $(VENV)/.ready
 	$(PYTHON) -m integration.bench

@@ -8,9 +8,18 @@ import msgspec
 
 from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.machines import SYSTEM
-from darlingbuilder.core.paths import ALIAS, CONTROL_SOCKETS, NIX_MACHINES, OUT_OF_SERVICE, UNIT, Paths
+from darlingbuilder.core.paths import (
+    ALIAS,
+    CONTROL_SOCKETS,
+    NIX_MACHINES,
+    OUT_OF_SERVICE,
+    PROXY,
+    SOCKET,
+    UNIT,
+    Paths,
+)
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import CONNECT_SECONDS
+from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS, PERSIST_SECONDS
 
 FILE = Path(__file__).with_name("facts.json")
 _CONTROL = r"\x00-\x1f\x7f\ud800-\udfff"
@@ -30,6 +39,10 @@ def facts() -> dict[str, Any]:
         "known_hosts": ours.known_hosts.name,
         "control_sockets": str(CONTROL_SOCKETS),
         "connect_seconds": CONNECT_SECONDS,
+        "boots_awaited": BOOTS_AWAITED,
+        "persist_seconds": PERSIST_SECONDS,
+        "socket": SOCKET,
+        "proxy": PROXY,
         "nix_versions": list(compatibility.nix_paths()),
         "default_nix": compatibility.table().default_nix,
         "settings": {key: _setting(setting) for key, setting in config.table().items()},

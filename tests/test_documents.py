@@ -13,6 +13,7 @@ from darlingbuilder.core import config, paths
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.verbs import VERBS
 from docs import write
 from docs.examples import DOCUMENTS, ROOT, Block, blocks, command_lines
 from docs.raised import GAP, raised, words
@@ -48,7 +49,7 @@ def own_paths() -> Iterator[Path]:
 
 def test_every_verb_is_in_the_table_of_commands_with_every_argument() -> None:
     missing = []
-    for verb in cli.VERBS:
+    for verb in VERBS:
         missing += [] if rows(verb.name) else [verb.name]
         for argument in verb.arguments:
             words_for_it = [argument.name] if argument.name.startswith("-") else argument.options.get("choices", [])

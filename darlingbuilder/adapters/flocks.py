@@ -15,6 +15,11 @@ def held(files: Iterable[Path]) -> set[Path]:
     return {path for path, found in wanted.items() if any(_is_of(lock, found) for lock in locks)}
 
 
+def can_be_seen() -> bool:
+    """Whether this process sees any locks at all: without that, ``held`` finds none."""
+    return os.access(_LOCKS, os.R_OK)
+
+
 def _exclusive_locks() -> Iterator[tuple[int, str, int]]:
     """List holder, device and inode of each, as proc_locks(5) has them; «->» marks one who waits."""
     try:

@@ -105,6 +105,9 @@ class Systemd(Protocol):
     def stop(self, name: str) -> None:
         """Stop ``name`` and wait for the job. Succeeds if it is not running."""
 
+    def begin_stop(self, name: str) -> None:
+        """Have ``name`` stopped, and do not wait for it. Succeeds if there is no such unit."""
+
     def restart(self, name: str) -> None:
         """Restart ``name``, or start it, and wait for the job."""
 
@@ -171,6 +174,11 @@ class SystemdBus:
         """See Systemd."""
         with _absent_is_fine():
             self._job("StopUnit", name)
+
+    def begin_stop(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._call("StopUnit", b"ss", name.encode(), b"replace")
 
     def restart(self, name: str) -> None:
         """See Systemd."""

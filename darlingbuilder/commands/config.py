@@ -3,14 +3,19 @@
 import dataclasses
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Value
-from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.steps import units
+from darlingbuilder.core.errors import ConfigError, ExitCode
+from darlingbuilder.core.paths import PROXY, SOCKET, UNIT
+from darlingbuilder.core.tree import Tree
+from darlingbuilder.steps import socketunits, units
+
+_UNITS = {"unit": UNIT, "socket": SOCKET, "proxy": PROXY}
 
 
 class SettingView(msgspec.Struct, frozen=True):
@@ -22,8 +27,8 @@ class SettingView(msgspec.Struct, frozen=True):
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the settings that file, environment and flags give now, or their unit."""
-    if arguments.action == "unit":
-        say(unit(context.called).rstrip("\n"))
+    if arguments.action in _UNITS:
+        say(unit(context.called, _UNITS[arguments.action]).rstrip("\n"))
         return ExitCode.OK
     shown = view(context.called)
     if arguments.json:
@@ -33,12 +38,17 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def unit(chosen: Config) -> str:
-    """Give the unit for a system that brings it itself, and has the settings file of ``chosen`` in the usual place.
+def unit(chosen: Config, name: str) -> str:
+    """Give the unit ``name`` for a system that brings it itself, the settings file of ``chosen`` in the usual place.
 
-    Where a package is built, that file lies elsewhere.
+    Where a package is built, that file lies elsewhere. Raises ConfigError for a unit that these settings do not have.
     """
-    return units.text(dataclasses.replace(chosen, file=config.DEFAULT_FILE))
+    at_home = dataclasses.replace(chosen, file=config.DEFAULT_FILE)
+    if name == UNIT:
+        return units.text(at_home)
+    if not chosen.settings.on_demand:
+        raise ConfigError(f"there is no {name}: on_demand is false", hint="set on_demand = true, or leave it out")
+    return socketunits.texts(chosen.settings, Tree(Path("/")), units.stop_if_idle(at_home))[name]
 
 
 def view(chosen: Config) -> Mapping[str, SettingView]:

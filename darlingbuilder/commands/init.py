@@ -96,13 +96,14 @@ def _farewell(context: Context, changed: Sequence[str]) -> str:
     if not changed:
         return "The builder is as it should be; nothing was changed."
     port = context.called.settings.port
+    runs = "runs" if not context.called.settings.on_demand else "starts with the first connection"
     if not context.called.settings.guest_nix:
         return (
-            f"The builder runs on 127.0.0.1:{port}, for programs alone: the guest builds nothing. Next:\n"
+            f"The builder {runs} on 127.0.0.1:{port}, for programs alone: the guest builds nothing. Next:\n"
             "  darlingbuilder shell /nix/store/…/bin/PROGRAM"
         )
     return (
-        f"The builder runs on 127.0.0.1:{port}. Next:\n"
+        f"The builder {runs} on 127.0.0.1:{port}. Next:\n"
         "  darlingbuilder test\n"
         "  nix build nixpkgs#hello --eval-system x86_64-darwin"
     )

@@ -142,6 +142,8 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.failures, "how often the builder has failed in a row, and whether it is out of service for that"),
         (ours.machines, "the same line where register is false, for whoever registers the builder"),
         (paths.UNIT_FILE, "the unit"),
+        (paths.SOCKET_FILE, "the port of a builder on demand"),
+        (paths.PROXY_FILE, "the way from there to the guest's sshd"),
         (
             paths.METRICS_TIMER_FILE,
             "the timer for metrics_textfile, with its service beside it",

@@ -12,6 +12,7 @@ from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps.converge import told
 from darlingbuilder.steps.draining import AT_ONCE
+from darlingbuilder.steps.ondemand import OnDemand
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.renewal import Renewal
 from darlingbuilder.steps.running import Builder
@@ -32,8 +33,7 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     hurry = threading.Event()
     signal.signal(AT_ONCE, lambda *_: hurry.set())
     try:
-        if settings.ephemeral:
-            _begin_anew(context)
+        _prepare(context)
         sshd, corrections = builder.boot()
         way = sharing.way.value if sharing else None
         notify("READY=1", f"STATUS={serving.told(settings.port, corrections, shared_by=way)}")
@@ -49,6 +49,15 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
         builder.shutdown()
     log.info("stopped")
     return ExitCode.OK
+
+
+def _prepare(context: Context) -> None:
+    """Do what comes before the boot, if the settings ask for it."""
+    if context.settings.ephemeral:
+        _begin_anew(context)
+    if context.settings.on_demand:
+        # One that turned connections away is not to lead them to an sshd that is still being tried.
+        OnDemand(context.settings, context.world).hold()
 
 
 def _begin_anew(context: Context) -> None:

@@ -104,7 +104,8 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
         yield "corrections in force", ", ".join(view.corrections) or "none"
     up = f"up (pid {view.container}{f', booted {screen.ago(view.booted)}' if view.booted else ''})"
     yield "container", f"{up if view.container else 'down'}; prefix {view.prefix}"
-    yield "sshd", f"127.0.0.1:{view.port}, {view.banner or 'does not answer'}"
+    silent = "waiting for a connection" if view.waiting else "does not answer"
+    yield "sshd", f"127.0.0.1:{view.port}, {view.banner or silent}"
     yield "nix", f"host {view.nix.host or 'unknown'}, guest {view.nix.guest or 'unknown'}"
     if view.store:
         yield "store", _store(view.store)

@@ -9,6 +9,7 @@ from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import UNIT
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.draining import AT_ONCE
+from darlingbuilder.steps.ondemand import OnDemand
 
 # The sub-states in which a service that fails waits for its next start; a job to start it would wait with it.
 _WAITING = ("auto-restart", "auto-restart-queued")
@@ -27,15 +28,35 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if verb != "start" and arguments.now:
         # Before the stop, or while a drain goes on: serve then waits for no build.
         systemd.send(UNIT, AT_ONCE)
+    if settings.on_demand:
+        _do_on_demand(verb, OnDemand(settings, context.world))
+    else:
+        _do(verb, systemd, is_held_up=is_held_up)
+    say(f"{UNIT} is {_DONE[verb]}.")
+    return ExitCode.OK
+
+
+def _do(verb: str, systemd: Systemd, *, is_held_up: bool) -> None:
     orders: Mapping[str, Callable[[str], None]] = {
         "start": _start(systemd, is_held_up=is_held_up),
         "stop": systemd.stop,
     }
     orders.get(verb, systemd.restart)(UNIT)
-    say(f"{UNIT} is {_DONE[verb]}.")
-    return ExitCode.OK
 
 
 def _start(systemd: Systemd, *, is_held_up: bool) -> Callable[[str], None]:
     sub = systemd.unit(UNIT).sub
     return systemd.restart if sub in _WAITING or (sub == _HOOK and is_held_up) else systemd.start
+
+
+def _do_on_demand(verb: str, door: OnDemand) -> None:
+    if verb == "stop":
+        # Not even a connection starts it again.
+        door.close()
+        return
+    if door.check():
+        door.close()
+        door.reopen()
+    elif verb == "restart":
+        door.rest()
+    door.wake()

@@ -6,6 +6,8 @@ from pathlib import Path
 from darlingbuilder.core.settings import Settings
 
 UNIT = "darling-builder.service"
+SOCKET = "darling-builder.socket"
+PROXY = "darling-builder-proxy.service"
 METRICS_SERVICE = "darling-builder-metrics.service"
 METRICS_TIMER = "darling-builder-metrics.timer"
 ALIAS = "darling-builder"
@@ -38,6 +40,8 @@ GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
 TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 UNIT_FILE = Path("/etc/systemd/system") / UNIT
+SOCKET_FILE = UNIT_FILE.with_name(SOCKET)
+PROXY_FILE = UNIT_FILE.with_name(PROXY)
 METRICS_SERVICE_FILE = UNIT_FILE.with_name(METRICS_SERVICE)
 METRICS_TIMER_FILE = UNIT_FILE.with_name(METRICS_TIMER)
 SSH_CONFIG = Path("/etc/ssh/ssh_config")
@@ -181,6 +185,7 @@ class Paths:
         """All that the builder keeps directly below ``state``: nobody else's place."""
         return (
             self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.last_test,
+            self.failures,
             self.machines, self.nix, self.filling, self.image, self.growing_image, self.unfinished_image,
             self.pristine, self.snapshots, self.staging,
         )  # fmt: skip

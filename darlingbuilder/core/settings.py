@@ -61,7 +61,7 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a user may choose."""
 
-    port: Annotated[Port, Meta(description="TCP port of the guest's sshd on 127.0.0.1")] = 2222
+    port: Annotated[Port, Meta(description="TCP port of the builder on 127.0.0.1")] = 2222
     max_jobs: Annotated[
         Count | Literal["auto"], Meta(description="builds at once; auto: the number of processors")
     ] = 4
@@ -137,6 +137,21 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         bool,
         Meta(description="take a builder that fails again and again out of service for Nix, until it serves"),
     ] = True
+    on_demand: Annotated[
+        bool, Meta(description="start the builder with the first connection to the port, instead of at boot")
+    ] = False
+    idle_timeout: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=86400,
+            description="with on_demand, seconds without a connection after which a builder that nothing needs is "
+            "stopped; 0: never",
+        ),
+    ] = 0
+    private_port: Annotated[
+        Port, Meta(description="with on_demand, TCP port of the guest's sshd; systemd has the other one")
+    ] = 2223
     metrics_textfile: Annotated[
         MaybeTextfile,
         Meta(description="where a timer puts metrics for node_exporter, a name that ends in .prom; default: nowhere"),
@@ -148,6 +163,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def prefix_path(self) -> Path:
         """The Darling prefix, as chosen or below ``state``."""
         return Path(self.prefix or f"{self.state}/guest/prefix")
+
+    @property
+    def sshd_port(self) -> int:
+        """Where the guest's sshd itself listens; with ``on_demand`` that is not where one connects."""
+        return self.private_port if self.on_demand else self.port
 
     @property
     def guest_nix(self) -> bool:

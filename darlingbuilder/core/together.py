@@ -181,6 +181,14 @@ def _check_store_size(settings: Settings) -> None:
         )
 
 
+def _check_ports(settings: Settings) -> None:
+    if settings.on_demand and settings.private_port == settings.port:
+        raise ConfigError(
+            f"private_port and port are both {settings.port}, and on_demand is true",
+            hint="choose another private_port: systemd listens on the one, the guest's sshd on the other",
+        )
+
+
 def _check_nix(settings: Settings) -> None:
     nix = settings.nix
     chosen = list(_sources(nix))
@@ -214,4 +222,10 @@ _PLACES: tuple[Callable[[Settings], None], ...] = (
     _check_prefix_parent,
     _check_key,
 )
-_CHECKS: tuple[Callable[[Settings], None], ...] = (_check_user, _check_free, _check_store_size, _check_nix)
+_CHECKS: tuple[Callable[[Settings], None], ...] = (
+    _check_user,
+    _check_free,
+    _check_store_size,
+    _check_ports,
+    _check_nix,
+)

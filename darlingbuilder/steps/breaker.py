@@ -18,7 +18,7 @@ _FAILURES = 3
 _STEADY = 300.0
 # So many of one that has served in between each time are too many as well.
 _FLAPS = 10
-_LONGEST_PAUSE = 30.0
+_STEPS, _LONGEST_PAUSE = 5, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,4 @@ class Breaker:
         if before is None:
             return 0.0
         beyond = before.failures - (_FAILURES if before.serving is None else _FLAPS)
-        return 0.0 if beyond < 0 else min(2.0 * 2**beyond, _LONGEST_PAUSE)
+        return 0.0 if beyond < 0 else min(2.0 ** min(beyond + 1, _STEPS), _LONGEST_PAUSE)

@@ -105,7 +105,7 @@ def login(settings: Settings, world: World) -> Login:
     paths = Paths(settings)
     return Login(
         user=settings.user,
-        port=settings.port,
+        port=settings.sshd_port,
         key=world.host.real(paths.key),
         known_hosts=world.host.real(paths.known_hosts),
         alias=ALIAS,

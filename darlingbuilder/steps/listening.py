@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darlingbuilder.adapters import process, procfs, tcp
+from darlingbuilder.adapters import process, procfs, sshclient, tcp
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import SSHD_CONFIG
+from darlingbuilder.core.paths import CONTROL_SOCKETS, SSHD_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import corrections
 from darlingbuilder.steps.corrections import IPV4, Defect
@@ -51,12 +51,12 @@ class Listening:
 
     def greets(self) -> bool:
         """Whether our sshd, and no other, greets with an SSH banner."""
-        return tcp.is_ssh(self.settings.port, timeout=self._patience)
+        return tcp.is_ssh(self.settings.sshd_port, timeout=self._patience)
 
     def process(self) -> procfs.Process | None:
         """Find the listening sshd among the container's processes; None if it takes no connections."""
         inside = {found.pid for found in self.world.darling.processes()}
-        return next((found for found in procfs.listeners(self.settings.port) if found.pid in inside), None)
+        return next((found for found in procfs.listeners(self.settings.sshd_port) if found.pid in inside), None)
 
     def _launched(self, chosen: frozenset[str]) -> Running:
         # Its log goes where ours goes, the journal.
@@ -64,7 +64,7 @@ class Listening:
         seconds = self.settings.boot_timeout
         if not wait.until(lambda: sshd.poll() is not None or self.process() is not None, seconds=seconds):
             raise DarlingError(
-                f"sshd does not listen on 127.0.0.1:{self.settings.port} within {seconds} s",
+                f"sshd does not listen on 127.0.0.1:{self.settings.sshd_port} within {seconds} s",
                 hint=_LOGS,
             )
         self._require(sshd)
@@ -78,14 +78,14 @@ class Listening:
         self._require(sshd)
         if not heard:
             raise DarlingError(
-                f"sshd does not greet on 127.0.0.1:{self.settings.port} within {self.settings.boot_timeout} s",
+                f"sshd does not greet on 127.0.0.1:{self.settings.sshd_port} within {self.settings.boot_timeout} s",
                 hint=_LOGS,
             )
         return corrections.session_defect(self.settings, self.world) if self.greets() else IPV4
 
     def _hangs_up(self) -> bool:
         """Whether connections die; one alone may have met with an sshd that had no process left for it."""
-        return all(tcp.hangs_up(self.settings.port, timeout=self._patience) for _ in range(_HANG_UPS))
+        return all(tcp.hangs_up(self.settings.sshd_port, timeout=self._patience) for _ in range(_HANG_UPS))
 
     @property
     def _patience(self) -> float:
@@ -122,5 +122,7 @@ class Listening:
         # The launcher swallows SIGTERM; sshd itself is a process of the host.
         if found := self.process():
             process.kill(found.pid, signal.SIGTERM)
+        # A build that came early may keep a connection to this one, and lead later builds past the next.
+        sshclient.end_masters(self.world.host.real(CONTROL_SOCKETS))
         if not wait.until(lambda: sshd.poll() is not None and self.process() is None, seconds=_SECONDS_TO_END):
             raise DarlingError(f"sshd does not end within {_SECONDS_TO_END:g} s", hint=_LOGS)

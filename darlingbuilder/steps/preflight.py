@@ -25,6 +25,7 @@ CHECKS = (
     Check("disk", "Nix, its database and every build need room", place.room),
     Check("limit", "a store of a limited size is a file system in a file", programs.limit),
     Check("port", "a guest's port is a port of the host: there is no network namespace", port.port),
+    Check("on demand", "the guest's sshd has a port of its own then, to which systemd's proxy leads", port.on_demand),
     Check(
         "datagrams",
         "the guest's programs talk to its server in datagrams: with many builds, who finds its queue full waits",

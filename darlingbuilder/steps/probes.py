@@ -8,7 +8,7 @@ from darlingbuilder.adapters import nixclient, sshclient, tcp
 from darlingbuilder.adapters.process import TIMED_OUT, Completed
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.machines import SYSTEM
-from darlingbuilder.core.paths import ALIAS, UNIT
+from darlingbuilder.core.paths import ALIAS, SOCKET, UNIT
 from darlingbuilder.steps import trial
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Layer, UnmetError
@@ -46,11 +46,21 @@ _REMEDIES = (
 )
 
 
-def _unit(access: Access, _seconds: float) -> str:
+def _unit(access: Access, seconds: float) -> str:
+    if access.settings.on_demand:
+        _rouse(access, seconds)
     state = access.world.systemd.unit(UNIT)
     if state.activity is not Activity.ACTIVE:
         raise UnmetError(f"{UNIT} is {state.activity.value} ({state.sub})")
     return f"{UNIT} is active, pid {state.main_pid}"
+
+
+def _rouse(access: Access, seconds: float) -> None:
+    """Have a connection start a builder on demand, as a build has."""
+    state = access.world.systemd.unit(SOCKET)
+    if state.activity is not Activity.ACTIVE:
+        raise UnmetError(f"{SOCKET} is {state.activity.value} ({state.sub})")
+    tcp.banner(access.settings.port, timeout=seconds)
 
 
 def _tcp(access: Access, seconds: float) -> str:
@@ -152,7 +162,8 @@ def _failure(said: Completed, what: str, seconds: float) -> UnmetError:
 _DOWN = f"darlingbuilder status says what is wrong, darlingbuilder start starts it; else: journalctl --unit {UNIT}"
 
 CONNECTION: tuple[Layer[Access], ...] = (
-    Layer("unit", 10, _DOWN, _unit),
+    # Most of it for a builder on demand that is yet to boot.
+    Layer("unit", 180, _DOWN, _unit),
     Layer("tcp", 5, _DOWN, _tcp),
     Layer("banner", 20, "sshd hangs, or somebody else listens there: darlingbuilder status; ss -ltnp", _banner),
     Layer("host key", 20, _STATUS, _host_key),

@@ -34,6 +34,10 @@ from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 NIX_DAEMON = "nix-daemon.service"
 # An sshd that takes connections and says nothing must cost a build less than 10 s in all; a login under load takes 1.
 CONNECT_SECONDS = 7
+# A builder on demand greets once it has booted. Twice the time that a boot may take is many times what it takes.
+BOOTS_AWAITED = 2
+# A connection that is kept keeps a builder on demand from resting: never longer than it is to be idle anyway.
+PERSIST_SECONDS = 60
 _PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
@@ -201,9 +205,21 @@ def alias_text(settings: Settings) -> str:
         user=settings.user,
         key=settings.key,
         known_hosts=Paths(settings).known_hosts,
-        connect_seconds=CONNECT_SECONDS,
+        connect_seconds=connect_seconds(settings),
+        persist_seconds=persist_seconds(settings),
         control_sockets=CONTROL_SOCKETS,
     )
+
+
+def connect_seconds(settings: Settings) -> int:
+    """Give how long ssh waits for the builder's greeting."""
+    return CONNECT_SECONDS + (BOOTS_AWAITED * settings.boot_timeout if settings.on_demand else 0)
+
+
+def persist_seconds(settings: Settings) -> int:
+    """Give how long ssh keeps a connection that has no session."""
+    bound = settings.idle_timeout if settings.on_demand else 0
+    return min(PERSIST_SECONDS, bound or PERSIST_SECONDS)
 
 
 def _is_private(found: Attributes) -> bool:

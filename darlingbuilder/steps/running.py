@@ -113,10 +113,11 @@ class Builder:
             self.sharing.look()
 
     def _refuse_foreign_listener(self) -> None:
-        if procfs.is_listening(self.settings.port):
-            holder = procfs.listener(self.settings.port)
+        if procfs.is_listening(self.settings.sshd_port):
+            setting = "private_port" if self.settings.on_demand else "port"
+            holder = procfs.listener(self.settings.sshd_port)
             named = f"{holder.name} (pid {holder.pid})" if holder else "another process"
             raise DarlingError(
-                f"port {self.settings.port} is taken by {named}",
-                hint="stop that, or choose another «port» and run «darlingbuilder init»",
+                f"port {self.settings.sshd_port} is taken by {named}",
+                hint=f"stop that, or choose another «{setting}» and run «darlingbuilder init»",
             )

@@ -6,18 +6,33 @@ from typing import ClassVar
 from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG, UNIT, UNIT_FILE
+from darlingbuilder.core.paths import (
+    GUEST_PROFILE,
+    HOST_KEY,
+    PROXY,
+    SHIM,
+    SOCKET,
+    SSHD_CONFIG,
+    UNIT,
+    UNIT_FILE,
+)
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Attributes
 from darlingbuilder.steps.breaker import Breaker
+from darlingbuilder.steps.ondemand import OnDemand
 from darlingbuilder.steps.profile import DEFAULT, nix_tree
 
 _NANOSECONDS = 1e9
+# What systemd calls the pause before a service that has failed is started again.
+_BACK_FROM_FAILURE = "auto-restart"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """darling-builder.service runs, and was started after its files were written."""
+    """darling-builder.service runs, and was started after its files were written.
+
+    With ``on_demand`` it may be down, as long as a connection starts it.
+    """
 
     settings: Settings
     world: World
@@ -26,19 +41,48 @@ class Service:
     def check(self) -> list[Drift]:
         """See Step."""
         state = self.world.systemd.unit(UNIT)
-        if state.activity is not Activity.ACTIVE:
-            return [Drift(UNIT, f"is {state.activity.value} ({state.sub})")]
-        return self._older_than_files(state)
+        if state.activity is Activity.ACTIVE:
+            return [*self._check_door(), *self._older_than_files(state)]
+        if self.settings.on_demand and _is_quiet(state):
+            return self._check_door()
+        return [*self._check_door(), Drift(UNIT, f"is {state.activity.value} ({state.sub})")]
 
     def apply(self) -> None:
         """See Step."""
         Breaker(self.settings, self.world).forget()
+        if self._check_door():
+            # Its builds come through the proxy, or it has the port that the socket is to have.
+            self._door.close()
+        if self.settings.on_demand:
+            self._apply_on_demand()
+            return
         self.world.systemd.reset_failed(UNIT)
         self.world.systemd.restart(UNIT)
 
     def revert(self) -> None:
         """See Step."""
-        self.world.systemd.stop(UNIT)
+        self._door.close()
+
+    @property
+    def _door(self) -> OnDemand:
+        return OnDemand(self.settings, self.world)
+
+    def _check_door(self) -> list[Drift]:
+        if self.settings.on_demand:
+            return self._door.check()
+        left = [unit for unit in (SOCKET, PROXY) if self.world.systemd.unit(unit).activity is Activity.ACTIVE]
+        return [Drift(unit, "is active, and on_demand is false") for unit in left]
+
+    def _apply_on_demand(self) -> None:
+        state = self.world.systemd.unit(UNIT)
+        if state.activity is Activity.ACTIVE:
+            self._door.rest()
+        if self._check_door():
+            self._door.reopen()
+        if not _is_quiet(state) and state.activity is not Activity.ACTIVE:
+            # It has failed: it is to show that it starts, before a build has to.
+            self.world.systemd.reset_failed(UNIT)
+            self._door.wake()
 
     def _older_than_files(self, state: UnitState) -> list[Drift]:
         guest = self.world.darling.files()
@@ -55,3 +99,9 @@ class Service:
             for path, found in read_at_start.items()
             if found and found.mtime_ns / _NANOSECONDS > state.since
         ]
+
+
+def _is_quiet(state: UnitState) -> bool:
+    """Whether a builder on demand is down, or on its way up or down, without having failed."""
+    on_its_way = state.activity in {Activity.ACTIVATING, Activity.DEACTIVATING} and state.sub != _BACK_FROM_FAILURE
+    return on_its_way or state.activity is Activity.INACTIVE

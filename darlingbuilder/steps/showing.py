@@ -49,4 +49,4 @@ class Showing:
             )
 
     def _shown(self) -> str | None:
-        return sshclient.host_key(self.settings.port, timeout=_SECONDS_TO_SHOW)
+        return sshclient.host_key(self.settings.sshd_port, timeout=_SECONDS_TO_SHOW)

@@ -113,7 +113,7 @@ class Sshd:
         body = render.template(
             "sshd_config.j2",
             user=self.settings.user,
-            port=self.settings.port,
+            port=self.settings.sshd_port,
             host_key=HOST_KEY,
             authorized_keys=AUTHORIZED_KEYS,
             environment=session_environment(),

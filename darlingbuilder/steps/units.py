@@ -15,15 +15,17 @@ from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import LOCK, UNIT, UNIT_FILE, WALLED, WALLED_DATABASE, Paths
+from darlingbuilder.core.paths import LOCK, PROXY, SOCKET, UNIT, UNIT_FILE, WALLED, WALLED_DATABASE, Paths
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import metricsunits, walls
 from darlingbuilder.steps.metricsunits import MetricsUnits
+from darlingbuilder.steps.socketunits import SocketUnits
 
+# The verb that the units of a builder on demand call, and what it does for them.
+ON_DEMAND, STOP_IF_IDLE, HOLD = "on-demand", "stop-if-idle", "hold"
 _NAME = "darlingbuilder"
 _MASK = os.devnull
 _MASKED = Drift(UNIT, "is masked")
-_UNREAD = Drift(UNIT, "systemd has not read the unit file as it is now")
 _STATE_FLAG = f"{config.table()['state'].flag}="
 # What serve reads at its start and the rest of the unit does not say.
 _SERVED = frozenset({"darling", "compat", "compat_builds", "store", "store_validity", "min_free", "max_free"})
@@ -49,7 +51,7 @@ class Units:
             return [_MASKED]
         if not self.config.settings.install_unit:
             return self._check_brought()
-        return managed.check([self._file]) or self._check_read() or self._metrics.check()
+        return managed.check([self._file]) or self._check_read() or self._sockets.check() or self._metrics.check()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where somebody else is to bring the unit, and does not."""
@@ -58,14 +60,20 @@ class Units:
             return
         if self.world.host.link(UNIT_FILE) == _MASK:
             self.world.host.remove(UNIT_FILE)
+        if self.config.settings.on_demand:
+            # While its file still says where it was linked.
+            self.world.systemd.disable(UNIT)
         managed.converge([self._file])
         self.world.systemd.reload()
-        self.world.systemd.enable(UNIT)
+        if not self.config.settings.on_demand:
+            self.world.systemd.enable(UNIT)
+        self._sockets.apply()
         self._metrics.apply()
 
     def revert(self) -> None:
         """See Step."""
         self._metrics.revert()
+        self._sockets.revert()
         if self.config.settings.install_unit or self._is_left:
             self._withdraw()
 
@@ -82,6 +90,10 @@ class Units:
         return MetricsUnits(self.world, Path(textfile) if textfile else None, command)
 
     @property
+    def _sockets(self) -> SocketUnits:
+        return SocketUnits(self.config.settings, self.world, stop_if_idle(self.config))
+
+    @property
     def _file(self) -> ManagedFile:
         return ManagedFile(self.world.host, UNIT_FILE, text(self.config))
 
@@ -95,26 +107,34 @@ class Units:
         if state.load == "masked":
             return [_MASKED]
         if state.needs_reload or state.load == "not-found":
-            return [_UNREAD]
+            return [_unread(UNIT)]
+        if self.config.settings.on_demand:
+            return [Drift(UNIT, "is enabled, and on_demand is true")] if state.file_state == "enabled" else []
         return [] if state.file_state == "enabled" else [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
 
     def _check_brought(self) -> list[Drift]:
         if self._is_left:
             return [Drift(str(UNIT_FILE), "is not wanted: install_unit is false")]
-        state = self.world.systemd.unit(UNIT)
-        if state.load != "loaded":
-            return [Drift(UNIT, f"is {state.load}, and install_unit is false")]
-        return [_UNREAD] if state.needs_reload else []
+        if drift := self._sockets.check():
+            return drift
+        for unit in (UNIT, SOCKET, PROXY) if self.config.settings.on_demand else (UNIT,):
+            state = self.world.systemd.unit(unit)
+            if state.load != "loaded":
+                return [Drift(unit, f"is {state.load}, and install_unit is false")]
+            if state.needs_reload:
+                return [_unread(unit)]
+        return []
 
     def _rely_on_brought(self) -> None:
         if self._is_left:
             self._withdraw()
+        self._sockets.apply()
         self.world.systemd.reload()
         if drift := self._check_brought():
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}",
-                hint="bring the unit that «darlingbuilder config unit» prints by the system's own configuration, or "
-                "leave install_unit out",
+                hint="bring the unit that «darlingbuilder config unit» prints (with on_demand socket and proxy, too) "
+                "by the system's own configuration, or leave install_unit out",
             )
 
 
@@ -127,6 +147,8 @@ def text(chosen: Config) -> str:
         serve=_command(*program(), "serve", *_state_flag(chosen)),
         serves=_unless(f"! -e {shlex.quote(str(Paths(settings).failures))}", _breaker(chosen, "serves")),
         ended=_unless('"$SERVICE_RESULT" = success', _breaker(chosen, "ended")),
+        on_demand=settings.on_demand,
+        hold=_command(*program(), ON_DEMAND, HOLD, *_state_flag(chosen)),
         nofile=settings.nofile,
         limits=settings.limits,
         openings=walls.openings(settings, program()[0]),
@@ -141,6 +163,11 @@ def text(chosen: Config) -> str:
             (key, config.as_text(value)) for key, value in config.flatten(settings).items() if key in _SERVED
         ],
     )
+
+
+def stop_if_idle(chosen: Config) -> str:
+    """Give the command by which the proxy of a builder on demand has an idle one stopped, as systemd reads it."""
+    return _command(*program(), ON_DEMAND, STOP_IF_IDLE, *_state_flag(chosen))
 
 
 def program() -> list[str]:
@@ -165,6 +192,10 @@ def installed_state(host: Tree) -> Path | None:
         return None
     named = [word.removeprefix(_STATE_FLAG) for word in words if word.startswith(_STATE_FLAG)]
     return Path(named[-1] if named else str(config.table()["state"].default))
+
+
+def _unread(unit: str) -> Drift:
+    return Drift(unit, "systemd has not read the unit file as it is now")
 
 
 def _command(*words: str) -> str:

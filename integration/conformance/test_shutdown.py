@@ -5,11 +5,14 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from . import processes
 from .defect import Defect
 from .launcher import BOOT_SECONDS, GONE_SECONDS, NewPrefix, Prefix
 from .processes import Account, eventually
 
+pytestmark = pytest.mark.alone
 SHUTDOWN_SECONDS = 2.0
 STILL_ALIVE = "Cannot open mnt namespace file: No such file or directory"
 

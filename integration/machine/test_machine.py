@@ -1,4 +1,5 @@
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from integration.machine import (
     touched,
 )
 from integration.machine.commands import run, start
-from integration.machine.disk import sweep
+from integration.machine.disk import SCRATCH, sweep
 
 TRIVIAL = """\
 derivation {
@@ -283,10 +284,17 @@ def test_closing_leaves_nothing_behind() -> None:
     assert machine.leftovers() == []
 
 
-def test_a_machine_whose_owner_was_killed_dies_with_it_and_is_swept(tmp_path: Path) -> None:
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory whose name is short: a machine has sockets below it."""
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as directory:
+        yield Path(directory)
+
+
+def test_a_machine_whose_owner_was_killed_dies_with_it_and_is_swept(scratch: Path) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path; from integration.machine import Machine, debian_root;"
-        f"machine = Machine.create(debian_root('trixie'), scratch=Path({str(tmp_path)!r})); machine.boot();"
+        f"machine = Machine.create(debian_root('trixie'), scratch=Path({str(scratch)!r})); machine.boot();"
         "print(machine.disk.directory, machine.pid1, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     with start((sys.executable, "-c", script), cwd=Path(__file__).parents[2]) as owner:
@@ -295,7 +303,7 @@ def test_a_machine_whose_owner_was_killed_dies_with_it_and_is_swept(tmp_path: Pa
     directory, pid1 = out.decode().split()
     assert Path(directory).exists()
 
-    assert sweep(tmp_path) == [Path(directory)]
+    assert sweep(scratch) == [Path(directory)]
 
     assert not Path(directory).exists()
     deadline = time.monotonic() + 10
@@ -303,7 +311,7 @@ def test_a_machine_whose_owner_was_killed_dies_with_it_and_is_swept(tmp_path: Pa
         time.sleep(0.01)
     assert not _alive(pid1)
     assert directory not in Path("/proc/self/mountinfo").read_text()
-    assert sweep(tmp_path) == []
+    assert sweep(scratch) == []
 
 
 def test_a_machine_in_use_is_not_swept(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from integration.machine.commands import Completed
 from integration.suite.site import PREFIX, STATE, UNIT, USER, Site
 
-pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True)
+pytestmark = [pytest.mark.alone, pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True)]
 
 MACHINES = "/etc/nix/darling-builder.machines"
 OUT_OF_SERVICE = "ssh-ng://darling-builder-out-of-service"

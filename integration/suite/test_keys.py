@@ -10,7 +10,9 @@ import pytest
 from integration.machine.commands import Completed, Process
 from integration.suite.site import PREFIX, STATE, UNIT, USER, Site
 
-pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
+pytestmark = pytest.mark.alone
+both_hosts = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
+one_host = pytest.mark.parametrize("machine", ["trixie"], indirect=True, scope="module")
 
 USER_KEY = "/etc/nix/darling-builder-key"
 HOST_KEY = f"{STATE}/keys/ssh_host_ed25519_key"
@@ -145,6 +147,7 @@ def number(site: Site, path: str) -> int:
         return 0
 
 
+@both_hosts
 @pytest.mark.parametrize("protocol", ["ssh-ng", "ssh"])
 def test_no_build_fails_while_both_keys_are_replaced(quiet: Site, protocol: str) -> None:
     # given
@@ -162,6 +165,7 @@ def test_no_build_fails_while_both_keys_are_replaced(quiet: Site, protocol: str)
     quiet.assert_healthy()
 
 
+@both_hosts
 @pytest.mark.parametrize("role", ["user", "host"])
 def test_one_key_alone_can_be_replaced(quiet: Site, role: str) -> None:
     before = fingerprints(quiet)
@@ -171,6 +175,7 @@ def test_one_key_alone_can_be_replaced(quiet: Site, role: str) -> None:
     quiet.assert_healthy()
 
 
+@one_host
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_any_moment_it_can_be_repeated(quiet: Site, moment: str) -> None:
     before, old, running = fingerprints(quiet), kept(quiet, "old"), service(quiet)
@@ -190,6 +195,7 @@ def test_killed_at_any_moment_it_can_be_repeated(quiet: Site, moment: str) -> No
     quiet.assert_healthy(build=False)
 
 
+@both_hosts
 def test_a_half_replaced_key_is_remarked_on_and_no_drift(quiet: Site) -> None:
     killed_at(quiet, "both host keys are pinned")
 
@@ -202,6 +208,7 @@ def test_a_half_replaced_key_is_remarked_on_and_no_drift(quiet: Site) -> None:
     assert quiet.status()[1]["notes"] == []
 
 
+@both_hosts
 def test_keys_that_a_secret_manager_keeps_are_used_in_place(quiet: Site) -> None:
     # given
     quiet.machine.run("mkdir", "-p", "/run/secrets")
@@ -226,6 +233,7 @@ def test_keys_that_a_secret_manager_keeps_are_used_in_place(quiet: Site) -> None
     assert "keys import --user FILE" in refused.stderr
 
 
+@both_hosts
 def test_a_credential_is_copied_and_a_copy_gives_way_to_the_next(quiet: Site) -> None:
     # As systemd lays it out; the one of this machine cannot mount it where its services would see it.
     directory = "/run/credentials/rotation.service"
@@ -244,6 +252,7 @@ def test_a_credential_is_copied_and_a_copy_gives_way_to_the_next(quiet: Site) ->
     assert quiet.tool("keys", "rotate", "--user", check=False).rc == 1
 
 
+@both_hosts
 def test_uninstall_takes_what_was_brought_in_and_leaves_what_others_keep(quiet: Site) -> None:
     quiet.tool("uninstall", "--purge")
     assert not quiet.file(STATE).exists()

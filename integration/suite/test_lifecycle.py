@@ -8,9 +8,10 @@ from integration.suite.inotify import Watch
 from integration.suite.site import OTHER_TARBALL, STATE, UNIT, USER, Site
 
 # Not the builder's: the journal, the user's settings, what shadow-utils leave beside the files that they change, and
-# what the host's own Nix keeps of the builds that it has done.
+# what the host's own Nix keeps of the builds that it has done. What a power cut has left of PrivateTmp=, systemd
+# removes at the next boot by the boot's id, which is one and the same for all boots of our machines.
 NOT_OURS = (
-    "/nix/", "/var/log/", "/etc/darlingbuilder", "/etc/.pwd.lock",
+    "/nix/", "/var/log/", "/etc/darlingbuilder", "/etc/.pwd.lock", "/var/tmp/systemd-private-",  # noqa: S108 - on the machine
     "/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-",
 )  # fmt: skip
 

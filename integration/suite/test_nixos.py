@@ -7,7 +7,7 @@ import pytest
 
 from darlingbuilder.core import config
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import alias_text
+from darlingbuilder.steps.registration import alias_text, connect_seconds, persist_seconds
 from integration.suite.nixos import NixOs, file_of, settings, told, toml
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True)
@@ -73,6 +73,7 @@ CHOSEN_SETTINGS = {
     "darling": "/run/wrappers/bin/darling",
     "register": False,
     "install_unit": False,
+    "store": "copy",
 }
 KEY = "c3NoLWVkMjU1MTkgQUFBQQo="
 
@@ -109,6 +110,7 @@ def test_what_is_not_said_is_the_program_s_own_default(nixos: NixOs) -> None:
     assert {key: value for key, value in said.items() if value != defaults[key]} == {
         "register": False,
         "install_unit": False,
+        "store": "overlay",
     }
 
 
@@ -140,7 +142,6 @@ def test_every_setting_of_the_program_can_be_said_and_means_the_same(nixos: NixO
     assert told(nixos, file_of(system)) == values
 
 
-@pytest.mark.skipif("store" not in config.table(), reason="the program has no setting «store» yet")
 @pytest.mark.parametrize(
     ("chosen", "store"),
     [
@@ -265,3 +266,21 @@ def test_the_patterns_of_the_module_match_what_the_program_s_do(nixos: NixOs) ->
     )
 
     assert fits == {key: list(one.values()) for key, one in samples.items()}
+
+
+def test_on_demand_the_socket_is_started_at_boot_and_the_builder_is_not(nixos: NixOs) -> None:
+    system = nixos.system(settings({"settings.on_demand": True, "settings.idle_timeout": 20}))
+    plain = nixos.system(settings({}))
+
+    assert system["sockets"] == {"darling-builder": {"wantedBy": ["sockets.target"]}}
+    assert system["units"]["darling-builder"]["wantedBy"] == []
+    assert (plain["sockets"], plain["units"]["darling-builder"]["wantedBy"]) == ({}, ["multi-user.target"])
+    [commands] = system["unit"]
+    assert [f"config {one} " in commands for one in ("unit", "socket", "proxy")] == [True] * 3
+    assert "/lib/systemd/systemd-socket-proxyd" in commands
+    [only] = plain["unit"]
+    assert "config socket" not in only
+    ours = Settings(on_demand=True, idle_timeout=20)
+    assert f"ConnectTimeout {connect_seconds(ours)}\n" in system["ssh"]
+    assert f"ControlPersist {persist_seconds(ours)}\n" in system["ssh"]
+    assert f"ConnectTimeout {connect_seconds(Settings())}\n" in plain["ssh"]

@@ -8,6 +8,8 @@ import pytest
 
 from integration.suite.site import PREFIX, UNIT, USER, Site
 
+pytestmark = pytest.mark.alone
+
 SLOW = """
   derivation { name = "slow"; system = "x86_64-darwin"; builder = "/bin/sh"; nonce = "%s";
     args = [ "-c" "/bin/sleep 6; echo done > $out" ]; }
@@ -15,8 +17,10 @@ SLOW = """
 BUILD = ("nix-build", "--no-out-link", "--max-jobs", "0", "--expr")
 DAEMON = {"NIX_REMOTE": "daemon"}
 UNTIL_IT_SLEEPS = f"until pgrep -u {USER} -f 'sleep [69]' > /dev/null; do sleep 0.1; done"
-RESTARTED = f"[ $(systemctl show -P NRestarts {UNIT}) -gt {{before}} ] && systemctl -q is-active {UNIT}"
-UNTIL_RESTARTED = f"until {RESTARTED}; do sleep 0.05; done"
+UNTIL_RESTARTED = (
+    f"until [ $(systemctl show -P NRestarts {UNIT}) -gt {{before}} ] && systemctl -q is-active {UNIT}; "
+    "do sleep 0.05; done"
+)
 
 
 def told(**figures: float) -> None:
@@ -77,7 +81,8 @@ def test_a_stop_at_once_waits_for_no_build(builder: Site) -> None:
     took = time.monotonic() - began
 
     assert took < 4
-    assert build.wait(20) != 0
+    build.communicate(timeout=20)
+    assert build.returncode != 0
     builder.tool("start")
 
 
@@ -93,7 +98,8 @@ def test_a_second_stop_at_once_ends_the_drain_of_the_first(builder: Site) -> Non
 
     assert time.monotonic() - began < 5
     assert first.returncode == 0
-    assert build.wait(20) != 0
+    build.communicate(timeout=20)
+    assert build.returncode != 0
     builder.tool("start")
     builder.tool("restart", "--now")
     builder.assert_healthy(build=False)
@@ -112,6 +118,9 @@ def test_of_twenty_stops_under_load_none_loses_a_build(builder: Site) -> None:
 def stopped_under_load(builder: Site, number: int) -> list[str]:
     """Stop and start the builder while builds come in, at another moment each time; says what became of each."""
     short = SLOW.replace("sleep 6", "sleep 0.5")
+    # One first, which leaves a connection that is kept: of two that begin at the same moment without one, the second
+    # may hang in Nix itself, which asks «ssh -O check» a moment before its ssh finds the socket of the first.
+    builder.build(short % f"{number}-first")
     pause = 0.05 * number
     builds = []
     for name in ("a", "b", "c", "d"):

@@ -164,8 +164,7 @@ in
         {file}`${facts.config_file}`, and what is wrong with it as a whole makes the build of the unit fail.
       '';
     };
-  }
-  // lib.optionalAttrs (settings ? store) {
+
     store = mkOption {
       type = types.nullOr settings.store.type;
       default = null;
@@ -198,12 +197,12 @@ in
         (lib.mkIf (cfg.nix.package != null) { package = "${cfg.nix.package}"; })
       ];
     }
-    (lib.optionalAttrs (settings ? store) {
+    {
       store =
         if cfg.store != null then
           cfg.store
         else
           lib.mkDefault (if cfg.shareStore then "overlay" else "copy");
-    })
+    }
   ];
 }

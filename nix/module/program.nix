@@ -42,12 +42,7 @@ in
     values:
     render ../../darlingbuilder/templates/ssh_alias.j2 (
       {
-        inherit (facts)
-          alias
-          connect_seconds
-          control_sockets
-          out_of_service
-          ;
+        inherit (facts) alias control_sockets out_of_service;
       }
       // values
     );

@@ -9,6 +9,8 @@ let
     name: if cfg.settings.${name} != null then cfg.settings.${name} else facts.settings.${name}.default;
   state = cfg.settings.state;
   included = "@${state}/${facts.our_machines}";
+  onDemand = setting "on_demand";
+  idle = if onDemand && setting "idle_timeout" > 0 then setting "idle_timeout" else facts.persist_seconds;
   pinned = cfg.publicHostKey != null;
 in
 {
@@ -33,6 +35,9 @@ in
       ${sshAlias {
         inherit (cfg.settings) port key;
         user = setting "user";
+        connect_seconds =
+          facts.connect_seconds + (if onDemand then facts.boots_awaited * cfg.settings.boot_timeout else 0);
+        persist_seconds = lib.min idle facts.persist_seconds;
         known_hosts = "${state}/${facts.known_hosts}";
       }}
       Match all

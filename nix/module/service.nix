@@ -11,6 +11,8 @@ let
   option = name: "services.darling-builder.${name}";
   inherit (import ./program.nix { inherit lib; }) facts tmpfilesRules;
 
+  onDemand =
+    if cfg.settings.on_demand != null then cfg.settings.on_demand else facts.settings.on_demand.default;
   name = lib.removeSuffix ".service" facts.unit;
   user = if cfg.settings.user != null then cfg.settings.user else facts.settings.user.default;
 
@@ -22,6 +24,12 @@ let
   unit = pkgs.runCommand "${name}-unit" { preferLocalBuild = true; } ''
     mkdir -p $out/lib/systemd/system
     ${cfg.toolPackage}/bin/darlingbuilder config unit --config ${file} > $out/lib/systemd/system/${facts.unit}
+    ${lib.optionalString onDemand ''
+      ${cfg.toolPackage}/bin/darlingbuilder config socket --config ${file} > $out/lib/systemd/system/${facts.socket}
+      ${cfg.toolPackage}/bin/darlingbuilder config proxy --config ${file} \
+        | sed "s|^ExecStart=[^ ]*|ExecStart=${config.systemd.package}/lib/systemd/systemd-socket-proxyd|" \
+        > $out/lib/systemd/system/${facts.proxy}
+    ''}
   '';
 
   own = lib.toList (config.nix.settings.extra-platforms or [ ]);
@@ -100,8 +108,11 @@ in
 
     systemd.tmpfiles.rules = tmpfilesRules;
     systemd.packages = [ unit ];
+    systemd.sockets = lib.mkIf onDemand {
+      ${lib.removeSuffix ".socket" facts.socket}.wantedBy = [ "sockets.target" ];
+    };
     systemd.services.${name} = {
-      wantedBy = [ "multi-user.target" ];
+      wantedBy = lib.optional (!onDemand) "multi-user.target";
       # The first start fetches the guest's Nix.
       wants = [ "network-online.target" ];
       after = [

@@ -12,6 +12,7 @@ let
   machine = {
     programs.ssh.package = pkgs.openssh;
     nix.package = pkgs.nix;
+    systemd.package = pkgs.systemd;
   };
   modules = [
     ./nixos.nix
@@ -54,6 +55,7 @@ in
       restartTriggers = names unit.restartTriggers;
     }
   ) config.systemd.services;
+  sockets = config.systemd.sockets;
   unit = map (package: package.text) config.systemd.packages;
   tmpfiles = config.systemd.tmpfiles.rules;
   programs = names config.environment.systemPackages;

@@ -40,6 +40,8 @@ in
       setuid = of types.bool false;
     }) { };
 
+    systemd.package = required types.package;
+    systemd.sockets = of (attributes { wantedBy = of (types.listOf types.str) [ ]; }) { };
     systemd.packages = of (types.listOf types.package) [ ];
     systemd.tmpfiles.rules = of (types.listOf types.str) [ ];
     systemd.services = of (attributes {

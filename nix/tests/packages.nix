@@ -34,6 +34,7 @@ in
   shadow = stored "shadow";
   openssh = stored "openssh";
   nix = stored "nix";
+  systemd = stored "systemd";
   formats.toml = _: {
     type = value;
     generate = name: content: stored name // { inherit content; };

@@ -1,6 +1,7 @@
 """What every Ssh does with a session: the fake with a guest of the tests, OpenSSH with a real sshd."""
 
 import getpass
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -122,3 +123,35 @@ def test_another_key_is_not_let_in(ground: Ground) -> None:
     said = ground.ssh.session(replace(ground.login, key=ground.place / "stranger"), "echo out", timeout=20)
     assert (said.code, said.stdout) == (255, "")
     assert "Permission denied" in said.stderr
+
+
+def test_a_session_that_was_begun_is_not_waited_for_and_tells_all_in_the_end(ground: Ground) -> None:
+    began = time.monotonic()
+    session = ground.ssh.begin(ground.login, "sleep 1; echo out; echo err >&2; exit 42")
+    assert session.answer() is None
+    assert time.monotonic() - began < 1
+
+    assert wait.until(lambda: session.answer() is not None, seconds=10)
+
+    said = session.answer()
+    assert said is not None
+    assert said.code == 42
+    assert {"out", "err"} <= set(said.stdout.splitlines())
+    session.end()
+
+
+def test_one_that_goes_on_can_be_ended(ground: Ground) -> None:
+    session = ground.ssh.begin(ground.login, "sleep 3")
+    began = time.monotonic()
+    session.end()
+    assert time.monotonic() - began < 1
+
+
+def test_one_that_was_begun_and_is_refused_says_so(ground: Ground) -> None:
+    session = ground.ssh.begin(replace(ground.login, port=free_port()), "echo out")
+    assert wait.until(lambda: session.answer() is not None, seconds=10)
+    said = session.answer()
+    assert said is not None
+    assert said.code == 255
+    assert "Connection refused" in said.stdout
+    session.end()

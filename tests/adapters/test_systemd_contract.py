@@ -1,6 +1,7 @@
 """What every Systemd does: the fake and, on a machine that may be changed, the real one."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters.systemd import Activity, Systemd, SystemdBus
+from darlingbuilder.core import wait
 from darlingbuilder.core.errors import SystemdError
 from darlingbuilder.core.tree import Tree
 from tests.fakes.ledger import LedgerTree
@@ -80,6 +82,7 @@ def test_what_is_not_there_can_be_stopped_disabled_and_forgotten(systemd: System
     systemd.try_restart(UNIT)
     systemd.disable(UNIT)
     systemd.reset_failed(UNIT)
+    systemd.send(UNIT, signal.SIGUSR1)
 
 
 @pytest.mark.parametrize("verb", ["start", "restart", "enable"])
@@ -271,6 +274,8 @@ CALLS: dict[str, Callable[[Systemd], object]] = {
     "enable": lambda systemd: systemd.enable(UNIT),
     "disable": lambda systemd: systemd.disable(UNIT),
     "reset_failed": lambda systemd: systemd.reset_failed(UNIT),
+    "send": lambda systemd: systemd.send(UNIT, signal.SIGUSR1),
+    "manager": lambda systemd: systemd.manager(),
 }
 
 
@@ -298,3 +303,38 @@ def test_how_a_unit_has_ended_is_told_until_it_is_started_anew(ground: Ground) -
     ground.write(SLEEP)
     ground.systemd.start(UNIT)
     assert ground.systemd.unit(UNIT).ended == ""
+
+
+def test_a_stop_that_is_begun_comes_to_its_end(ground: Ground) -> None:
+    ground.write(SLEEP)
+    ground.systemd.start(UNIT)
+
+    ground.systemd.begin_stop(UNIT)
+
+    assert wait.until(lambda: ground.systemd.unit(UNIT).activity is Activity.INACTIVE, seconds=10)
+    ground.systemd.begin_stop(UNIT)
+    ground.systemd.begin_stop("contract-absent.service")
+
+
+def test_a_signal_reaches_the_main_process(ground: Ground) -> None:
+    ground.write(SLEEP)
+    ground.systemd.start(UNIT)
+
+    ground.systemd.send(UNIT, signal.SIGUSR1)
+
+    assert wait.until(lambda: ground.systemd.unit(UNIT).activity is Activity.FAILED, seconds=5)
+    state = ground.systemd.unit(UNIT)
+    assert (state.outcome, state.ended) == ("signal", "signal USR1")
+
+
+def test_what_has_no_process_takes_a_signal_without_a_word(ground: Ground) -> None:
+    ground.write(SLEEP)
+    ground.systemd.enable(UNIT)
+    ground.systemd.send(UNIT, signal.SIGUSR1)
+    assert ground.systemd.unit(UNIT).activity is Activity.INACTIVE
+
+
+def test_a_machine_that_runs_does_not_go_down_and_leaves_units_some_time(systemd: Systemd) -> None:
+    manager = systemd.manager()
+    assert not manager.stopping
+    assert manager.stop_seconds is None or manager.stop_seconds > 1

@@ -9,8 +9,9 @@ from darlingbuilder import cli
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import completion, manual
 from darlingbuilder.core import config
+from darlingbuilder.verbs import VERBS
 
-SHELLS = next(verb for verb in cli.VERBS if verb.name == "completion").arguments[0].options["choices"]
+SHELLS = next(verb for verb in VERBS if verb.name == "completion").arguments[0].options["choices"]
 # A shell of its own for each; where it is absent, integration/documents still has it.
 INSTALLED = [shell for shell in SHELLS if shutil.which(shell)]
 
@@ -27,7 +28,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 def test_every_verb_and_every_flag_is_completed(shell: str) -> None:
     written = script(shell)
 
-    for verb in cli.VERBS:
+    for verb in VERBS:
         assert verb.name in written
         for argument in verb.arguments:
             assert not argument.name.startswith("--") or argument.name[2:] in written
@@ -56,6 +57,6 @@ def test_its_shell_finds_nothing_wrong(shell: str, tmp_path: Path) -> None:
 
 
 def test_every_page_that_may_be_named_is_there() -> None:
-    (page,) = next(verb for verb in cli.VERBS if verb.name == "man").arguments
+    (page,) = next(verb for verb in VERBS if verb.name == "man").arguments
 
     assert list(manual.PAGES) == page.options["choices"]

@@ -4,10 +4,13 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from darlingbuilder.commands import config as command
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
+from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.paths import PROXY, SOCKET, UNIT
 
 
 def load(tmp_path: Path, toml: str) -> Config:
@@ -47,7 +50,7 @@ def test_the_unit_is_for_a_system_with_the_file_in_its_place(tmp_path: Path) -> 
     file = tmp_path / "config.toml"
     file.write_text('state = "/srv/builder"\nnofile = 512\n')
 
-    printed = command.unit(config.load(file=file, environment={}, flags={})).splitlines()
+    printed = command.unit(config.load(file=file, environment={}, flags={}), UNIT).splitlines()
 
     assert "LimitNOFILE=512:524288" in printed
     # When it is built, the file lies elsewhere than on the machine.
@@ -56,3 +59,14 @@ def test_the_unit_is_for_a_system_with_the_file_in_its_place(tmp_path: Path) -> 
     [start] = [line for line in printed if line.startswith("ExecStart=")]
     assert pre.endswith(" init")
     assert start.endswith(" serve --state=/srv/builder")
+
+
+def test_socket_and_proxy_are_there_for_a_builder_on_demand_alone(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("on_demand = true\nport = 2300\n")
+    wanted = config.load(file=file, environment={}, flags={})
+
+    assert "ListenStream=127.0.0.1:2300" in command.unit(wanted, SOCKET)
+    assert "127.0.0.1:2223" in command.unit(wanted, PROXY)
+    with pytest.raises(ConfigError, match=r"there is no darling-builder\.socket: on_demand is false"):
+        command.unit(load(tmp_path, ""), SOCKET)

@@ -19,6 +19,7 @@ from darlingbuilder.commands.context import Context
 from darlingbuilder.core import marker
 from darlingbuilder.core.errors import BuilderError, DarlingError, ExitCode
 from darlingbuilder.core.paths import Paths
+from darlingbuilder.steps.draining import AT_ONCE
 from tests.fakes.live import SSHD
 from tests.steps.running_builder import Site, site
 
@@ -65,7 +66,7 @@ def ours() -> Iterator[Site]:
 @pytest.fixture
 def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
     """Stand for systemd, whose watchdog has to be fed every 0.2 s; signals are handled as before afterwards."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, AT_ONCE)}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = f"darlingbuilder-test-{os.getpid()}-{secrets.token_hex(4)}"
     heard = Systemd(f"\0{name}")
@@ -206,3 +207,42 @@ def test_where_systemd_names_no_watchdog_it_still_looks_after_its_sshd(
     systemd.on_hearing = lambda message: ours.darling.kill_sshd() if message == "WATCHDOG=1" else None
     with pytest.raises(DarlingError, match="sshd has ended"):
         run(ours)
+
+
+def test_told_to_stop_at_once_it_waits_for_no_build(ours: Site, systemd: Systemd) -> None:
+    # given
+    told: list[float] = []
+
+    def hearing(message: str) -> None:
+        if "READY=1" in message:
+            with Path(os.devnull).open("wb") as log:
+                ours.darling.start("nix-daemon", "--stdio", log=log)
+            told.append(time.monotonic())
+            stop(AT_ONCE)
+            stop()
+
+    systemd.on_hearing = hearing
+    # when
+    assert run(ours) is ExitCode.OK
+    # then: long before its grace of 5 s
+    assert time.monotonic() - told[0] < 3
+
+
+def test_a_drain_that_goes_on_is_ended_by_that_as_well(ours: Site, systemd: Systemd) -> None:
+    # given
+    told: list[float] = []
+
+    def hearing(message: str) -> None:
+        if "READY=1" in message:
+            with Path(os.devnull).open("wb") as log:
+                ours.darling.start("nix-daemon", "--stdio", log=log)
+            stop()
+        if "STATUS=draining" in message and not told:
+            told.append(time.monotonic())
+            stop(AT_ONCE)
+
+    systemd.on_hearing = hearing
+    # when
+    assert run(ours) is ExitCode.OK
+    # then
+    assert time.monotonic() - told[0] < 3

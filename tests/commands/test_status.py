@@ -159,6 +159,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
         "restarts": 0,
         "corrections": None,
         "breaker": None,
+        "waiting": None,
         "result": "success",
         "container": made.darling.server(),
         "booted": None,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder import cli
 from darlingbuilder.commands import transfer
 from darlingbuilder.core.errors import BuilderError, ExitCode, NixError, UsageError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below
 from darlingbuilder.steps.transfer import store_paths
+from darlingbuilder.verbs import VERBS
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.nix import add
@@ -45,7 +45,7 @@ def guest(world: FakeWorld) -> Path:
 
 
 def run(world: FakeWorld, verb: str, *paths: str, as_json: bool = False, **flags: str) -> ExitCode:
-    [named] = [one for one in cli.VERBS if one.name == verb]
+    [named] = [one for one in VERBS if one.name == verb]
     words = Namespace(verb=named, paths=list(paths), json=as_json, quiet=False)
     return transfer.run(called(world, chosen(**flags)), words)
 

@@ -1,15 +1,19 @@
 """``start``, ``stop`` and ``restart``: the service of a builder that there is."""
 
+import signal
 from argparse import Namespace
 from collections.abc import Iterator
 
 import pytest
 
-from darlingbuilder import cli
 from darlingbuilder.commands import unit
 from darlingbuilder.core.errors import BuilderError, ExitCode, SystemdError
 from darlingbuilder.core.paths import UNIT
+from darlingbuilder.steps.breaker import Breaker
+from darlingbuilder.steps.draining import AT_ONCE
+from darlingbuilder.verbs import VERBS
 from tests.commands.builder import called, machine, make
+from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
 
 
@@ -19,9 +23,9 @@ def world() -> Iterator[FakeWorld]:
         yield made
 
 
-def run(world: FakeWorld, verb: str) -> ExitCode:
-    [chosen] = [one for one in cli.VERBS if one.name == verb]
-    return unit.run(called(world), Namespace(verb=chosen))
+def run(world: FakeWorld, verb: str, *, now: bool = False) -> ExitCode:
+    [named] = [one for one in VERBS if one.name == verb]
+    return unit.run(called(world), Namespace(verb=named, now=now))
 
 
 def state(world: FakeWorld) -> str:
@@ -73,3 +77,36 @@ def test_one_that_does_not_start_is_an_error(world: FakeWorld, capsys: pytest.Ca
     with pytest.raises(SystemdError, match=f"start of {UNIT} failed"):
         run(world, verb)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart"])
+def test_at_once_tells_the_service_not_to_wait_for_builds_before_it_is_stopped(world: FakeWorld, verb: str) -> None:
+    make(world)
+    heard: list[tuple[signal.Signals, str]] = []
+    world.systemd.heeds[UNIT] = lambda number: heard.append((number, state(world)))
+
+    run(world, verb)
+    assert heard == []
+    run(world, "start")
+    run(world, verb, now=True)
+
+    assert heard == [(AT_ONCE, "active")]
+
+
+def test_what_does_not_run_can_be_stopped_at_once(world: FakeWorld) -> None:
+    make(world)
+    for _ in range(2):
+        assert run(world, "stop", now=True) is ExitCode.OK
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_a_start_by_hand_takes_what_has_failed_for_seen_to(world: FakeWorld, verb: str) -> None:
+    make(world)
+    breaker = Breaker(chosen().settings, world)
+    for _ in range(5):
+        breaker.failed("sshd has ended")
+    assert breaker.pause() > 0
+
+    run(world, verb)
+
+    assert breaker.pause() == 0

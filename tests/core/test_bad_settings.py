@@ -124,6 +124,7 @@ BAD = {
     "a user with capitals": Bad("user = 'Builder'", "user = 'Builder'"),
     "a user with a newline": Bad("user = ", 'user = "builder\\n"'),
     # Nix.
+    "one port for two": Bad("private_port and port are both 2222", "on_demand = true\nprivate_port = 2222"),
     "two sources of Nix": Bad("are both set", f"[nix]\nversion = '2.31.2'\npackage = '{PACKAGE}'"),
     "a tarball without hash": Bad("without nix.sha256", "[nix]\ntarball = '/tmp/nix.tar.xz'"),
     "a hash without tarball": Bad("without nix.tarball", f"[nix]\nsha256 = '{HASH}'"),

@@ -103,6 +103,10 @@ class FakeSystemd:
         if self.unit(name).activity is Activity.ACTIVE:
             del self._running[name]
 
+    def begin_stop(self, name: str) -> None:
+        """See Systemd."""
+        self.stop(name)
+
     def restart(self, name: str) -> None:
         """See Systemd."""
         self._require(name)
@@ -155,6 +159,10 @@ class FakeSystemd:
     def tell(self, name: str, status: str) -> None:
         """Have the main process of ``name``, which runs, say how it is."""
         self._running[name] = replace(self._running[name], status_text=status)
+
+    def adopt(self, name: str, pid: int) -> None:
+        """Have ``pid`` be the main process of ``name``, which runs."""
+        self._running[name] = replace(self._running[name], main_pid=pid)
 
     def kill(self, name: str) -> None:
         """Let the main process of ``name`` die of itself."""

@@ -186,6 +186,7 @@ def test_a_builder_can_be_made_again_after_its_end(made: FakeWorld, *, purge: bo
         {"nix__version": "2.19.3"},
         {"protocol": "ssh", "cores": "2", "min_free": "1G", "max_free": "2G"},
         {"register": "false"},
+        {"on_demand": "true", "idle_timeout": "600"},
         {"compat": "always", "compat_builds": "false"},
         {"compat": "never"},
         {"boot_timeout": "5", "grace": "10", "nofile": "1024"},
@@ -202,6 +203,15 @@ def test_a_change_of_the_settings_is_drift_and_converges(made: FakeWorld, flags:
             step.apply()
     # then
     assert drifted(changed) == []
+
+
+def test_a_builder_on_demand_comes_back_from_it(made: FakeWorld) -> None:
+    for config in (chosen(on_demand="true"), chosen()):
+        apply_all(steps_of(made, config))
+        assert drifted(steps_of(made, config)) == []
+    apply_all(steps_of(made, chosen(on_demand="true")))
+    revert_all(steps_of(made, chosen(on_demand="true"), purge=True))
+    assert [path for path in seen(made.host.root) if "darling-builder" in path] == []
 
 
 def test_what_a_changed_builder_has_made_is_withdrawn_as_well(world: FakeWorld) -> None:

@@ -11,7 +11,7 @@ import pytest
 from darlingbuilder.adapters import process
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.machines import parse
-from darlingbuilder.core.paths import NIX_MACHINES, UNIT
+from darlingbuilder.core.paths import NIX_MACHINES, SOCKET, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Layer
@@ -70,6 +70,20 @@ def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port: int = closed.getsockname()[1]
     return port
+
+
+def test_one_on_demand_is_started_by_a_connection_to_its_socket_first(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    host.systemd.packaged |= {UNIT, SOCKET}
+    with server(b"SSH-2.0-OpenSSH_8.1\r\n") as port:
+        access = Access(Settings(on_demand=True, port=port), host.world, tmp_path)
+        with pytest.raises(BuilderError, match=r"darling-builder\.socket is inactive"):
+            probe("unit", access)
+        host.systemd.start(SOCKET)
+        with pytest.raises(BuilderError, match=r"darling-builder\.service is inactive"):
+            probe("unit", access)
+        host.systemd.start(UNIT)
+        assert "active" in probe("unit", access)
 
 
 def test_a_unit_that_runs_passes_and_one_that_does_not_fails(tmp_path: Path) -> None:

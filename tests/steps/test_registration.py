@@ -336,6 +336,9 @@ def test_ssh_itself_takes_every_option_of_the_alias_and_leaves_other_hosts_alone
     assert ours.items() >= EXPECTED.items()
     assert ours["controlpath"].startswith(f"{sockets}/")
     assert "proxyjump" not in ours
+    # and what Nix is given while the builder is out of service fails at once, whatever else is configured
+    out = effective(config, "darling-builder-out-of-service")
+    assert out["proxycommand"].startswith("sh -c 'echo \"darling-builder is out of service")
     assert (other["port"], other["forwardagent"], other["controlmaster"]) == ("99", "yes", "false")
 
 
@@ -368,7 +371,7 @@ EXPECTED = {
     "checkhostip": "no",
     "preferredauthentications": "publickey",
     "batchmode": "yes",
-    "connecttimeout": "10",
+    "connecttimeout": "7",
     "serveraliveinterval": "15",
     "serveralivecountmax": "3",
     "forwardagent": "no",
@@ -378,3 +381,15 @@ EXPECTED = {
     "controlmaster": "auto",
     "controlpersist": "60",
 }
+
+
+def test_ssh_waits_for_a_builder_on_demand_to_boot_and_keeps_no_connection_for_longer_than_it_may_idle() -> None:
+    plain = alias_text(Settings())
+    waiting = alias_text(Settings(on_demand=True, idle_timeout=20, boot_timeout=60, private_port=2300))
+
+    assert "ConnectTimeout 10\n" in plain
+    assert "ControlPersist 60\n" in plain
+    assert "ConnectTimeout 130\n" in waiting
+    assert "ControlPersist 20\n" in waiting
+    assert "Port 2222\n" in waiting
+    assert "ControlPersist 60\n" in alias_text(Settings(on_demand=True, idle_timeout=0))

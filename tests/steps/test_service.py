@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core.errors import SystemdError
-from darlingbuilder.core.paths import HOST_KEY, SHIM, SSHD_CONFIG, UNIT, UNIT_FILE, Paths
+from darlingbuilder.core.paths import (
+    HOST_KEY,
+    PROXY,
+    PROXY_FILE,
+    SHIM,
+    SOCKET,
+    SOCKET_FILE,
+    SSHD_CONFIG,
+    UNIT,
+    UNIT_FILE,
+    Paths,
+)
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.service import Service
@@ -103,3 +114,76 @@ def test_revert_stops_it_and_can_be_repeated(service: Service, world: FakeWorld)
     for _ in range(2):
         service.revert()
         assert world.systemd.unit(UNIT).activity.value == "inactive"
+
+
+@pytest.fixture
+def on_demand(world: FakeWorld) -> Service:
+    """Give the service of a builder on demand, which waits for a connection."""
+    for path in (SOCKET_FILE, PROXY_FILE):
+        world.host.write(path, b"[Unit]\n")
+    made = Service(Settings(on_demand=True), world)
+    made.apply()
+    return made
+
+
+def test_on_demand_it_is_down_and_that_is_as_it_should_be(on_demand: Service, world: FakeWorld) -> None:
+    assert on_demand.check() == []
+    assert world.systemd.unit(SOCKET).activity.value == "active"
+    assert world.systemd.unit(UNIT).activity.value == "inactive"
+
+
+def test_on_demand_without_its_socket_it_has_drifted(on_demand: Service, world: FakeWorld) -> None:
+    world.systemd.stop(SOCKET)
+    assert [drift.what for drift in on_demand.check()] == [SOCKET]
+    on_demand.apply()
+    assert on_demand.check() == []
+
+
+def test_on_demand_one_that_is_older_than_what_it_reads_is_stopped_until_it_is_needed(
+    on_demand: Service, world: FakeWorld
+) -> None:
+    world.systemd.start(UNIT)
+    before = world.systemd.unit(SOCKET).main_pid
+    write_unit(world)
+    assert [drift.detail for drift in on_demand.check()] == [f"runs with an older {UNIT_FILE}"]
+
+    on_demand.apply()
+
+    assert on_demand.check() == []
+    assert world.systemd.unit(UNIT).activity.value == "inactive"
+    assert world.systemd.unit(SOCKET).main_pid == before
+
+
+def test_on_demand_a_changed_socket_is_opened_anew(on_demand: Service, world: FakeWorld) -> None:
+    world.host.write(SOCKET_FILE, b"[Socket]\n")
+    assert [drift.detail for drift in on_demand.check()] == [f"runs with an older {SOCKET_FILE}"]
+    on_demand.apply()
+    assert on_demand.check() == []
+
+
+def test_on_demand_one_that_has_failed_has_to_show_that_it_starts(on_demand: Service, world: FakeWorld) -> None:
+    world.systemd.start(UNIT)
+    world.systemd.kill(UNIT)
+    assert [drift.detail for drift in on_demand.check()] == ["is failed (failed)"]
+    world.systemd.broken.add(UNIT)
+    with pytest.raises(SystemdError, match="failed"):
+        on_demand.apply()
+    world.systemd.broken.clear()
+    on_demand.apply()
+    assert on_demand.check() == []
+    assert world.systemd.unit(UNIT).activity.value == "active"
+
+
+def test_no_longer_on_demand_what_was_in_front_of_it_is_drift(on_demand: Service, world: FakeWorld) -> None:
+    assert on_demand.check() == []
+    world.systemd.start(PROXY)
+    plain = Service(Settings(), world)
+    assert [drift.what for drift in plain.check()] == [SOCKET, PROXY, UNIT]
+    plain.apply()
+    assert plain.check() == []
+
+
+def test_on_demand_revert_closes_its_door_as_well(on_demand: Service, world: FakeWorld) -> None:
+    for _ in range(2):
+        on_demand.revert()
+        assert world.systemd.unit(SOCKET).activity.value == "inactive"

@@ -2,8 +2,9 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -55,18 +56,23 @@ class Lines:
     version: tuple[int, ...] | None
 
 
-def look(world: World, *, timeout: float) -> Fleet:
-    """Ask every builder at the same time, each for at most ``timeout`` seconds."""
+def look(world: World, *, timeout: float, private_port: int | None = None) -> Fleet:
+    """Ask every builder at the same time, each for at most ``timeout`` seconds.
+
+    ``private_port``: where the sshd of our own is asked, if that is on demand: a look must neither start it nor keep
+    it up.
+    """
     notebook = Notebook()
     lines = _lines(world, notebook)
+
+    def ask(entry: str, scratch: Path) -> BuilderView:
+        return _builder(world, entry, lines.version, private_port, lambda machine: _asked(machine, scratch, timeout))
+
     with (
         tempfile.TemporaryDirectory(prefix="darlingbuilder-top-") as scratch,
         ThreadPoolExecutor(max_workers=max(1, len(lines.entries))) as pool,
     ):
-        asked = [
-            pool.submit(_builder, world, entry, lines.version, Path(scratch) / str(number), timeout)
-            for number, entry in enumerate(lines.entries)
-        ]
+        asked = [pool.submit(ask, entry, Path(scratch) / str(number)) for number, entry in enumerate(lines.entries)]
         builders = [one.result() for one in asked]
     return Fleet(time.time(), builders, notebook.troubles)
 
@@ -84,13 +90,21 @@ def _lines(world: World, notebook: Notebook) -> Lines:
     return Lines(machines.expand(builders, text).entries, notebook.ask("nix", world.nix.version))
 
 
-def _builder(world: World, entry: str, version: tuple[int, ...] | None, scratch: Path, timeout: float) -> BuilderView:
+def _builder(
+    world: World,
+    entry: str,
+    version: tuple[int, ...] | None,
+    private_port: int | None,
+    ask: Callable[[Machine], Answer],
+) -> BuilderView:
     try:
         machine = machines.parse(entry)
     except ValueError as error:
         return _described(entry.split(maxsplit=1)[0], why_not=f"its line cannot be read: {error}")
-    why_not = _why_not(machine, version)
-    answer = None if why_not else _asked(machine, scratch, timeout)
+    why_not, asked = _why_not(machine, version), machine
+    if machine.host == ALIAS and private_port and not why_not:
+        why_not = None if world.darling.server() else "it is down, and starts with the first build"
+        asked = replace(machine, uri=f"ssh://{ALIAS}:{private_port}")
     return BuilderView(
         uri=machine.uri,
         ours=machine.host == ALIAS,
@@ -98,7 +112,7 @@ def _builder(world: World, entry: str, version: tuple[int, ...] | None, scratch:
         speed=_number(machine.speed),
         features=[*machine.supported, *machine.mandatory],
         slots=Slots(slots.of_store(world.host, machine.store), int(_number(machine.jobs) or 0)),
-        answer=answer,
+        answer=None if why_not else ask(asked),
         why_not=why_not,
     )
 

@@ -85,7 +85,7 @@ METRICS = (
     Metric("container_boot_time_seconds", "When the container was booted.", lambda seen: _known(seen.booted)),
     Metric(
         "sshd_up",
-        "Whether the port answers with an SSH banner.",
+        "Whether the sshd of the guest answers with an SSH banner.",
         lambda seen: _known((seen.banner or "").startswith("SSH-")),
     ),
     Metric(

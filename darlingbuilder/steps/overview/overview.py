@@ -12,7 +12,7 @@ from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import failures, keypair, machines, serving
 from darlingbuilder.core.failures import Outage
-from darlingbuilder.core.paths import UNIT, Paths
+from darlingbuilder.core.paths import SOCKET, UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import keyring, limits, store, usage
 from darlingbuilder.steps.converge import Found
@@ -73,8 +73,9 @@ class Overview(msgspec.Struct, frozen=True):
     ``since``: when the unit last became active; ``result``: systemd's word for how its last run fared; ``last_end``:
     how its main process last ended; ``container``: the host pid of the container's server, ``booted``: when that
     was; ``corrections``: those of the compat shim that are in force, null where nothing is served; ``banner``: what
-    the port answers; ``store``: what the guest's store takes, null where it has none; ``breaker``: since when, and
-    why, Nix is told to send nothing; ``errors``: why parts of this are not known.
+    the guest's sshd answers; ``waiting``: whether a connection to the port would start the builder, null without
+    ``on_demand``; ``store``: what the guest's store takes, null where it has none; ``breaker``: since when, and why,
+    Nix is told to send nothing; ``errors``: why parts of this are not known.
     """
 
     unit: str
@@ -88,6 +89,7 @@ class Overview(msgspec.Struct, frozen=True):
     container: int | None
     booted: float | None
     port: int
+    waiting: bool | None
     banner: str | None
     prefix: str
     nix: NixVersions
@@ -120,7 +122,8 @@ def of(settings: Settings, world: World, found: Sequence[Found], *, made: bool) 
         container=server,
         booted=procfs.started(server) if server else None,
         port=settings.port,
-        banner=_banner(settings.port) if made else None,
+        waiting=notebook.ask("socket", lambda: _is_waiting(world)) if settings.on_demand else None,
+        banner=_banner(settings.sshd_port) if made else None,
         prefix=str(settings.prefix_path),
         nix=_nix(settings, world, notebook, made=made),
         store=notebook.ask("store", lambda: usage.usage(settings, world)) if made else None,
@@ -140,6 +143,12 @@ def _corrections(state: UnitState | None) -> list[str] | None:
     # By what serve itself has told systemd: the environment of sshd's process tells nothing, for the shim hides its
     # variables there, and sshd writes its title over them.
     return serving.corrections(state.status_text) if state and state.activity is Activity.ACTIVE else None
+
+
+def _is_waiting(world: World) -> bool:
+    """Whether the socket is there and the builder is not: nobody of ours connects to it, which would start that."""
+    door, builder = world.systemd.unit(SOCKET), world.systemd.unit(UNIT)
+    return door.activity is Activity.ACTIVE and builder.activity is Activity.INACTIVE
 
 
 def _banner(port: int) -> str | None:

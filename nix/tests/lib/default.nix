@@ -3,6 +3,7 @@
 let
   lists = {
     optional = wanted: value: if wanted then [ value ] else [ ];
+    min = one: other: if one < other then one else other;
     last = list: builtins.elemAt list (builtins.length list - 1);
     toList = value: if builtins.isList value then value else [ value ];
   };
@@ -46,6 +47,7 @@ let
   strings = {
     inherit (builtins) concatStringsSep;
     splitString = mark: text: builtins.filter builtins.isString (builtins.split (escape mark) text);
+    optionalString = wanted: text: if wanted then text else "";
     hasInfix = part: text: builtins.replaceStrings [ part ] [ "" ] text != text;
     removePrefix =
       start: text:

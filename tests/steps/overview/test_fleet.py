@@ -184,3 +184,15 @@ def test_without_nix_the_files_are_read_nevertheless(place: Path) -> None:
 
 def test_without_a_builder_there_is_nothing_to_ask(place: Path) -> None:
     assert look(place).builders == []
+
+
+def test_our_own_on_demand_is_asked_past_the_port_that_would_start_it_and_not_at_all_while_it_is_down(
+    place: Path,
+) -> None:
+    logins.add(place, "darling-builder")
+    host = make_host(place.parent / "host", machines=b"ssh-ng://darling-builder x86_64-darwin - 4 1 - - -")
+
+    down = only(fleet.look(host.world, timeout=20, private_port=2223))
+
+    assert (down.ours, down.answer) == (True, None)
+    assert down.why_not == "it is down, and starts with the first build"

@@ -9,15 +9,17 @@ import msgspec
 import pytest
 
 from darlingbuilder.core import keypair
-from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.paths import SOCKET, UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.layers import Outcome
 from darlingbuilder.steps.overview import overview, tested
 from darlingbuilder.steps.overview.notebook import Notebook
 from darlingbuilder.steps.overview.overview import Overview
 from tests.commands.builder import machine, make
+from tests.fakes.furnished import chosen
 from tests.fakes.programs import write
 from tests.fakes.world import FakeWorld, fake_world
+from tests.steps.prerequisites.machine import free_port
 
 PATHS = Paths(Settings())
 
@@ -157,3 +159,21 @@ def test_what_cannot_be_read_is_noted_with_its_file() -> None:
     (trouble,) = notebook.troubles
     assert (trouble.part, trouble.message) == ("x", "/etc/x: Permission denied")
     assert trouble.hint
+
+
+def test_of_one_on_demand_it_is_told_whether_a_connection_would_start_it() -> None:
+    config = chosen(on_demand="true", private_port=str(free_port()))
+    with machine() as world:
+        make(world, config)
+
+        def waiting() -> bool | None:
+            return overview.of(config.settings, world, [], made=True).waiting
+
+        assert waiting() is True
+        world.systemd.start(UNIT)
+        assert waiting() is False
+        world.systemd.stop(UNIT)
+        world.systemd.stop(SOCKET)
+        assert waiting() is False
+        world.systemd.reachable = False
+        assert waiting() is None

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.procfs import Process
+from darlingbuilder.core.paths import PROXY, PROXY_FILE
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites.finding import Level
-from darlingbuilder.steps.prerequisites.port import port
+from darlingbuilder.steps.prerequisites.port import on_demand, port
 from tests.fakes.darling import FakeDarling
+from tests.fakes.systemd import FakeSystemd
 from tests.steps.prerequisites.machine import fit, free_port, listening
 
 
@@ -43,3 +45,37 @@ def test_a_port_that_the_builder_holds_is_right(tmp_path: Path) -> None:
 
     assert verdict.level is Level.OK
     assert "the builder's own" in verdict.detail
+
+
+def test_a_port_that_the_socket_of_a_builder_on_demand_holds_is_right_whatever_is_wanted_now(tmp_path: Path) -> None:
+    with listening() as taken:
+        surroundings = fit(tmp_path, Settings(port=taken))
+        proxy = surroundings.world.systemd
+        assert isinstance(proxy, FakeSystemd)
+        surroundings.world.host.write(PROXY_FILE, b"[Service]\n")
+        proxy.start(PROXY)
+        assert port(surroundings).level is Level.FAILURE
+        proxy.adopt(PROXY, os.getpid())
+        verdict = port(surroundings)
+
+    assert verdict.level is Level.OK
+    assert "darling-builder.socket" in verdict.detail
+
+
+def test_on_demand_needs_systemd_s_proxy_and_a_second_port(tmp_path: Path) -> None:
+    with listening() as taken:
+        surroundings = fit(tmp_path, Settings(on_demand=True, port=free_port(), private_port=taken))
+        missing = on_demand(surroundings)
+        surroundings.world.host.write(Path("/usr/lib/systemd/systemd-socket-proxyd"), b"")
+        held = on_demand(surroundings)
+    found = on_demand(fit(tmp_path, Settings(on_demand=True, private_port=free_port())))
+
+    assert missing.level is Level.FAILURE
+    assert "systemd-socket-proxyd" in missing.detail
+    assert (held.level, f"(pid {os.getpid()})" in held.detail) == (Level.FAILURE, True)
+    assert "private_port" in held.hint
+    assert found.level is Level.OK
+
+
+def test_without_on_demand_neither_is_looked_for(tmp_path: Path) -> None:
+    assert on_demand(fit(tmp_path, Settings())).level is Level.OK

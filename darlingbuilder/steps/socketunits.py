@@ -1,0 +1,120 @@
+"""The files of the socket in front of a builder on demand, and of the proxy behind it: read by systemd, or gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from darlingbuilder.adapters.systemd import Activity
+from darlingbuilder.adapters.world import World
+from darlingbuilder.core import managed, render
+from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.managed import ManagedFile
+from darlingbuilder.core.paths import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import Tree
+from darlingbuilder.steps.ondemand import OnDemand
+
+_FILES = {SOCKET: SOCKET_FILE, PROXY: PROXY_FILE}
+_PROXYD = "systemd-socket-proxyd"
+# A library's program, on nobody's PATH; the last one is NixOS's.
+_PLACES = tuple(map(Path, ("/usr/lib/systemd", "/lib/systemd", "/run/current-system/systemd/lib/systemd")))
+
+
+@dataclass(frozen=True, slots=True)
+class SocketUnits:
+    """Part of the step ``units``: with ``on_demand`` installed, the socket enabled; without it not there.
+
+    ``stop_if_idle``: what the proxy calls when it has ended, as systemd reads it. Whether the socket is active, and
+    what becomes of a proxy in use, is the step ``service``'s affair.
+    """
+
+    settings: Settings
+    world: World
+    stop_if_idle: str
+
+    def check(self) -> list[Drift]:
+        """See Step."""
+        if not self._wanted:
+            return [Drift(str(path), f"is not wanted: {self._why_not}") for path in self._present()]
+        return managed.check(self._files) or self._check_read()
+
+    def apply(self) -> None:
+        """See Step."""
+        if not self._wanted:
+            self._withdraw(spare_connections=True)
+            return
+        if not self.check():
+            return
+        managed.converge(self._files)
+        self.world.systemd.reload()
+        self.world.systemd.enable(SOCKET)
+        door = OnDemand(self.settings, self.world)
+        # A builder that runs has the port still, or connections that it must not lose; one that starts has a caller.
+        if self.world.systemd.unit(UNIT).activity is not Activity.ACTIVE and door.check():
+            door.reopen()
+
+    def revert(self) -> None:
+        """See Step."""
+        self._withdraw(spare_connections=False)
+
+    def _withdraw(self, *, spare_connections: bool) -> None:
+        if not self._present():
+            return
+        self.world.systemd.stop(SOCKET)
+        # Builds may go through it, where the builder runs.
+        if not spare_connections or self.world.systemd.unit(UNIT).activity is not Activity.ACTIVE:
+            self.world.systemd.stop(PROXY)
+        for unit in _FILES:
+            self.world.systemd.reset_failed(unit)
+        self.world.systemd.disable(SOCKET)
+        managed.withdraw(self.world.host, list(_FILES.values()))
+        self.world.systemd.reload()
+
+    @property
+    def _wanted(self) -> bool:
+        return self.settings.on_demand and self.settings.install_unit
+
+    @property
+    def _why_not(self) -> str:
+        return "install_unit is false" if self.settings.on_demand else "on_demand is false"
+
+    @property
+    def _files(self) -> list[ManagedFile]:
+        rendered = texts(self.settings, self.world.host, self.stop_if_idle)
+        return [ManagedFile(self.world.host, _FILES[unit], text) for unit, text in rendered.items()]
+
+    def _present(self) -> list[Path]:
+        return [path for path in _FILES.values() if managed.is_ours(self.world.host.read(path))]
+
+    def _check_read(self) -> list[Drift]:
+        for unit in _FILES:
+            state = self.world.systemd.unit(unit)
+            if state.needs_reload or state.load == "not-found":
+                return [Drift(unit, "systemd has not read the unit file as it is now")]
+        state = self.world.systemd.unit(SOCKET)
+        return [] if state.file_state == "enabled" else [Drift(SOCKET, f"is {state.file_state or 'not enabled'}")]
+
+
+def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str]:
+    """Give the units by name."""
+    return {
+        SOCKET: render.unit(SOCKET, listen=listen_line(settings.port)),
+        PROXY: render.unit(
+            PROXY,
+            proxyd=proxyd(host) or _PLACES[0] / _PROXYD,
+            idle_timeout=settings.idle_timeout,
+            private_port=settings.private_port,
+            stop_if_idle=stop_if_idle,
+        ),
+    }
+
+
+def listen_line(port: int) -> str:
+    """Give the line of the socket by which it is known who has a port."""
+    return f"ListenStream=127.0.0.1:{port}"
+
+
+def proxyd(host: Tree) -> Path | None:
+    """Find systemd's own proxy; None if this machine has none."""
+    candidates = [place / _PROXYD for place in _PLACES]
+    return next((path for path in candidates if host.attributes(path)), None)
