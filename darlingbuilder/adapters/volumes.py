@@ -1,5 +1,6 @@
 """A file system in a file: an ext4 image of a fixed size, mounted through a loop device."""
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,12 @@ from darlingbuilder.core.tree import Tree
 _OPTIONS = "loop,nosuid,nodev,noatime,discard"
 _SECONDS = 600
 VOLUME_PROGRAMS = ("mkfs.ext4", "e2fsck", "resize2fs")
+
+
+def free(place: Path) -> int:
+    """Give the bytes that an ordinary user can still write in the file system of ``place``."""
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
 
 
 class Volumes(Protocol):

@@ -39,7 +39,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         try:
             freed = Garbage(settings, context.world, ssh).collect(max_age=max_age, free=free)
         finally:
-            if settings.store == "overlay" and context.world.darling.server():
+            if settings.shares_store and context.world.darling.server():
                 Sharing(settings, context.world).renew()
     _tell(freed, time.monotonic() - began, as_json=arguments.json)
     return ExitCode.OK

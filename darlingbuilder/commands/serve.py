@@ -28,7 +28,7 @@ _PATIENCE = 120.0
 def run(context: Context, _arguments: Namespace) -> ExitCode:
     """Boot, serve, and on SIGTERM or Ctrl-C drain and shut down. Ends with an error when the builder dies."""
     settings = context.require_builder()
-    sharing = Sharing(settings, context.world) if settings.store == "overlay" else None
+    sharing = Sharing(settings, context.world) if settings.shares_store else None
     builder = Builder(settings, context.world, notify, sharing)
     hurry = threading.Event()
     signal.signal(AT_ONCE, lambda *_: hurry.set())

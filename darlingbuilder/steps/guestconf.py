@@ -15,7 +15,7 @@ _KEY = re.compile(r"[^\s:#]+:[A-Za-z0-9+/]+=*\Z")
 
 def text(settings: Settings, host: Mapping[str, object]) -> str:
     """Give nix.conf for ``settings`` and the settings in force on the ``host``."""
-    shared = settings.store == "overlay"
+    shared = settings.shares_store
     # Nix itself would take the host's paths for garbage: «serve» looks after the free space there.
     min_free = 0 if shared else bytes_of(settings.min_free)
     return render.template(

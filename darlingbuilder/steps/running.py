@@ -16,7 +16,7 @@ from darlingbuilder.steps.health import Health
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.nixprobe import NixProbe
 from darlingbuilder.steps.profile import profile_of
-from darlingbuilder.steps.sharing.sharing import Sharing, part
+from darlingbuilder.steps.sharing.sharing import Sharing
 from darlingbuilder.steps.sharing.way import Ways
 from darlingbuilder.steps.store import Store
 
@@ -72,8 +72,6 @@ class Builder:
         if self.sharing:
             self.tell("STATUS=telling the guest's Nix what the host holds", _PATIENCE)
             self.sharing.begin(Ways(self.settings, self.world).choose())
-        else:
-            part(self.settings, self.world)
         self._refuse_foreign_listener()
         self.tell("STATUS=starting sshd")
         return Listening(self.settings, self.world).start()

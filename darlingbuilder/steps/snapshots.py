@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from darlingbuilder import __version__
-from darlingbuilder.adapters import accounts, archive
+from darlingbuilder.adapters import accounts, archive, volumes
 from darlingbuilder.adapters.archive import Way
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core.errors import BuilderError, ForeignFileError, UsageError
+from darlingbuilder.core.errors import BuilderError, CommandError, ForeignFileError, UsageError
 from darlingbuilder.core.paths import HOST_ROOTS, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind, Owner, Tree
@@ -21,6 +21,7 @@ from darlingbuilder.steps.exchange import Exchange
 SCHEMA = 1
 _MODE = 0o700
 _UNFINISHED = ".new-"
+_NO_ROOM = 2**20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,63}")
 _PREFIX, _STORE = "prefix", "nix-"
 _MANIFEST = "manifest.json"
@@ -173,20 +174,33 @@ class Snapshots:
         return {part: place for part, place in places.items() if _is_directory(host, place)}
 
     def _made_ready(self, name: str, manifest: Manifest, exchange: Exchange) -> dict[Path, Path]:
-        host, moves = self.world.host, {}
+        moves = {}
         for part in manifest.parts:
             place = self._paths.prefix if part == _PREFIX else self._paths.nix / part.removeprefix(_STORE)
             ready = exchange.room_for(place)
-            archive.bring_back(host.real(self._place(name) / part), host.real(ready), manifest.way)
+            self._bring_back(name, part, ready, manifest.way)
             moves[ready] = place
         return moves
+
+    def _bring_back(self, name: str, part: str, ready: Path, way: Way) -> None:
+        real = self.world.host.real
+        try:
+            archive.bring_back(real(self._place(name) / part), real(ready), way)
+        except CommandError as error:
+            # tar goes on with other files, and its last words say what it could not write, rarely why.
+            if volumes.free(real(ready.parent)) > _NO_ROOM:
+                raise
+            raise BuilderError(
+                f"there is no room for the snapshot {name} beside what is there: {error}",
+                hint="raise store_size if that is set, or do away with what is there: darlingbuilder reset",
+            ) from error
 
     def _shares(self) -> bool:
         """Whether the store is laid over the host's, or was until its next start."""
         return self.settings.shares_store or self.world.host.attributes(HOST_ROOTS) is not None
 
     def _traces(self, exchange: Exchange) -> dict[Path, Path]:
-        """Leave what tells of a shared store: by it «init» and the next start take back what is shared no more."""
+        """Leave what tells of a shared store: by it «init» takes back what is shared no more."""
         host, work = self.world.host, self._paths.overlay_work
         host.make_directory(HOST_ROOTS)
         ready = exchange.room_for(work)

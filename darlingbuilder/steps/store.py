@@ -14,6 +14,7 @@ from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import deadlock
 from darlingbuilder.steps.mounted import Mounted
 from darlingbuilder.steps.overlay import Overlay
+from darlingbuilder.steps.sharing import parting
 from darlingbuilder.steps.sharing.roots import HostRoots
 
 _WHAT = f"the guest's {GUEST_NIX}"
@@ -38,9 +39,7 @@ class Store:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        overlay = Overlay(self.settings, self.world)
-        layers = overlay.check() if self.settings.store == "overlay" else overlay.leftovers()
-        return [*self._check_place(), *layers, *Mounted(self.settings, self.world).check()]
+        return [*self._check_place(), *self._check_sharing(), *Mounted(self.settings, self.world).check()]
 
     def apply(self) -> None:
         """See Step. What has to be mounted otherwise is so after the next start, which proves it, too."""
@@ -51,9 +50,10 @@ class Store:
             self._link()
         else:
             self._make_directory()
-        if self.settings.store == "overlay":
+        if self.settings.shares_store:
             overlay.apply()
         else:
+            parting.part(self.settings, self.world)
             overlay.withdraw()
         if self.world.darling.server():
             self.mount()
@@ -87,6 +87,10 @@ class Store:
             ]
         return [] if found.kind is Kind.DIRECTORY else [Drift(_WHAT, "is no directory")]
 
+    def _check_sharing(self) -> list[Drift]:
+        overlay = Overlay(self.settings, self.world)
+        return overlay.check() if self.settings.shares_store else overlay.leftovers() + parting.leftovers(self.world)
+
     def _make_directory(self) -> None:
         files = self.world.darling.files()
         found = files.attributes(GUEST_NIX)
@@ -113,7 +117,7 @@ class Store:
         if self.world.darling.server() is None:
             return False
         mounted = Mounted(self.settings, self.world)
-        lost = self.settings.store == "overlay" and any(mounted.missing())
+        lost = self.settings.shares_store and any(mounted.missing())
         return lost or bool(self._check_place()) or any(mounted.leftovers())
 
     def _bring_down(self) -> None:

@@ -1,12 +1,11 @@
 """How much room the guest's store takes, how much of it is the host's, and how much is left."""
 
-import os
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
 
-from darlingbuilder.adapters import storesizes
+from darlingbuilder.adapters import storesizes, volumes
 from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.paths import Paths
@@ -46,8 +45,7 @@ def usage(settings: Settings, world: World) -> Usage | None:
     here = set(tree.names(_STORE))
     own = sum(size for path, size in storesizes.nar_sizes(tree.read(_DATABASE) or b"") if name_of(path) in here)
     shared = _shared(world, here) if settings.shares_store else 0
-    space = os.statvfs(real)
-    return Usage(own, shared, space.f_bavail * space.f_frsize)
+    return Usage(own, shared, volumes.free(real))
 
 
 def _shared(world: World, own: AbstractSet[str]) -> int:

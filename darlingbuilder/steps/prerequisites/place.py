@@ -49,7 +49,7 @@ def state(surroundings: Surroundings) -> Verdict:
     mount = _mount(surroundings, path)
     if mount is None:
         return warning(f"{path}: /proc does not say on which file system it is", "mount /proc")
-    if surroundings.settings.store == "overlay" and mount.kind in _REFUSED:
+    if surroundings.settings.shares_store and mount.kind in _REFUSED:
         return failure(
             f"{path} is on {mount.kind} (mounted on {mount.point}), which cannot be an overlay's upper layer",
             'set «store» to "copy"; or choose a «state» on ext4, XFS, Btrfs or tmpfs',

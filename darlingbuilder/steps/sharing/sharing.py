@@ -229,13 +229,3 @@ class Sharing:
         account = accounts.required(self.world.accounts, self.settings.user)
         store = GuestStore(self._root, self.world.nix)
         return self.world.accounts.perform(account, lambda: action(store), kind, seconds=_SECONDS)
-
-
-def part(settings: Settings, world: World) -> None:
-    """Take back what an earlier sharing has told the guest's Nix, if there was one. Raises NixError."""
-    if world.host.attributes(HOST_ROOTS) is None:
-        return
-    account = accounts.required(world.accounts, settings.user)
-    store = GuestStore(world.host.real(Paths(settings).state), world.nix)
-    world.accounts.perform(account, lambda: store.withdraw(None, frozenset()), Withdrawn, seconds=_SECONDS)
-    HostRoots(world).remove()

@@ -1,13 +1,12 @@
 """The free space of the file system that holds the guest's store, where Nix itself cannot look after it."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darlingbuilder.adapters import process
+from darlingbuilder.adapters import process, volumes
 from darlingbuilder.adapters.process import Running, Start
 from darlingbuilder.core import log
 from darlingbuilder.core.paths import Paths
@@ -25,11 +24,6 @@ def _collector(free: int, state: Path) -> Running:
     return process.spawn(*words, start=Start(), log=sys.stderr.buffer)
 
 
-def _free(place: Path) -> int:
-    found = os.statvfs(place)
-    return found.f_bavail * found.f_frsize
-
-
 @dataclass
 class FreeSpace:
     """Collects garbage below ``min_free`` until there is ``max_free``; one collection at a time, beside the builds.
@@ -40,7 +34,7 @@ class FreeSpace:
     settings: Settings
     place: Path
     collect: Callable[[int, Path], Running] = _collector
-    free: Callable[[Path], int] = _free
+    free: Callable[[Path], int] = volumes.free
     _running: Running | None = None
     _next: float = 0.0
     _left: float = field(default=float("inf"))

@@ -11,7 +11,8 @@ from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.core.paths import HOST_ROOTS, NIX_STORE_CONF, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below, name_of
-from darlingbuilder.steps.sharing.sharing import Sharing, part
+from darlingbuilder.steps.sharing.parting import part
+from darlingbuilder.steps.sharing.sharing import Sharing
 from darlingbuilder.steps.sharing.way import Way
 from darlingbuilder.steps.store import Store
 from tests.fakes.furnished import scratch
