@@ -22,7 +22,7 @@ from darlingbuilder.core.paths import (
     public_half,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import Registration, alias_text
+from darlingbuilder.steps.registration import CONNECT_SECONDS, Registration, alias_text
 from tests.fakes.configured_nix import ConfiguredNix
 from tests.fakes.host import HOST_KEY, make_host
 from tests.fakes.tree import RootlessTree
