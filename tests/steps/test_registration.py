@@ -389,7 +389,7 @@ def test_ssh_waits_for_a_builder_on_demand_to_boot_and_keeps_no_connection_for_l
 
     assert f"ConnectTimeout {CONNECT_SECONDS}\n" in plain
     assert "ControlPersist 60\n" in plain
-    assert "ConnectTimeout 130\n" in waiting
+    assert f"ConnectTimeout {CONNECT_SECONDS + 2 * 60}\n" in waiting
     assert "ControlPersist 20\n" in waiting
     assert "Port 2222\n" in waiting
     assert "ControlPersist 60\n" in alias_text(Settings(on_demand=True, idle_timeout=0))
