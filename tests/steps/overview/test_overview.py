@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from darlingbuilder.core import keypair
+from darlingbuilder.core import failures, keypair
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.layers import Outcome
@@ -157,3 +157,9 @@ def test_what_cannot_be_read_is_noted_with_its_file() -> None:
     (trouble,) = notebook.troubles
     assert (trouble.part, trouble.message) == ("x", "/etc/x: Permission denied")
     assert trouble.hint
+
+
+def test_a_builder_out_of_service_says_since_when_and_why(made: FakeWorld) -> None:
+    assert seen(made).breaker is None
+    failures.write(Settings(), made.host, failures.Record(3, "sshd has ended", since=5.0))
+    assert seen(made).breaker == failures.Outage(5.0, "sshd has ended")
