@@ -190,6 +190,7 @@ def test_a_builder_can_be_made_again_after_its_end(made: FakeWorld, *, purge: bo
         {"compat": "always", "compat_builds": "false"},
         {"compat": "never"},
         {"boot_timeout": "5", "grace": "10", "nofile": "1024"},
+        {"breaker": "false", "health_interval": "60"},
     ],
     ids=",".join,
 )

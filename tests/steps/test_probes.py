@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters import process
+from darlingbuilder.core import failures
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.machines import parse
 from darlingbuilder.core.paths import NIX_MACHINES, SOCKET, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.access import Access
-from darlingbuilder.steps.layers import Layer
+from darlingbuilder.steps.layers import Layer, UnmetError
 from darlingbuilder.steps.probes import BUILD, CONNECTION
 from tests.fakes import programs
 from tests.fakes.host import HOST_KEY, Host, make_host
@@ -265,3 +266,13 @@ def test_what_somebody_else_registers_is_used_though_register_is_off(tmp_path: P
     assert access.builders is None
     assert access.machine.mandatory == ("apple",)
     assert access.pinned == (KEY,)
+
+
+def test_a_builder_out_of_service_is_named_so_by_test(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    settings = Settings()
+    failures.write(settings, host.tree, failures.Record(3, "sshd has ended", since=5.0))
+    host.registration().apply()
+
+    with pytest.raises(UnmetError, match="out of service, for it has failed again and again: sshd has ended"):
+        _ = Access(settings, host.world, tmp_path).machine

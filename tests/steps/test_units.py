@@ -298,3 +298,11 @@ def test_the_program_is_the_script_beside_python_or_the_one_that_was_called(tmp_
     assert step.located(beside, link) == [str(called)]
     for other in (Path("darlingbuilder"), Path("/usr/bin/pytest"), tmp_path / "gone/darlingbuilder"):
         assert step.located(beside, other)[1:] == ["-m", "darlingbuilder"]
+
+
+def test_a_start_and_an_end_tell_the_breaker_where_there_is_something_to_tell(units: Units, world: FakeWorld) -> None:
+    units.apply()
+    text = (world.host.read(UNIT_FILE) or b"").decode()
+    assert "ExecStartPost=-+/bin/sh -c 'test ! -e /var/lib/darling-builder/failures.json || exec" in text
+    assert 'ExecStopPost=-+/bin/sh -c \'test "$$SERVICE_RESULT" = success || exec "$$@"\' darlingbuilder ' in text
+    assert text.count(" breaker serves\n") == text.count(" breaker ended\n") == 1

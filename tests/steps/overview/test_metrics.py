@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from darlingbuilder.adapters.systemd import Activity
-from darlingbuilder.core import marker
+from darlingbuilder.core import failures, marker
 from darlingbuilder.core.paths import SSHD_CONFIG, UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.layers import Outcome
@@ -110,3 +110,11 @@ def test_without_a_builder_that_is_a_figure_too(world: FakeWorld) -> None:
     seen = figures(world)
     assert seen["darlingbuilder_converged"] == {(): 0.0}
     assert world.systemd.unit(UNIT).load == "not-found"
+
+
+def test_an_open_breaker_is_a_figure(made: FakeWorld) -> None:
+    assert figures(made)["darlingbuilder_breaker_open"] == {(): 0.0}
+    failures.write(Settings(), made.host, failures.Record(3, "sshd has ended", since=5.0))
+    found = figures(made)
+    assert found["darlingbuilder_breaker_open"] == {(): 1.0}
+    assert found["darlingbuilder_breaker_open_time_seconds"] == {(): 5.0}

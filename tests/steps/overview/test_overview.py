@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from darlingbuilder.core import keypair
+from darlingbuilder.core import failures, keypair
 from darlingbuilder.core.paths import SOCKET, UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.layers import Outcome
@@ -177,3 +177,9 @@ def test_of_one_on_demand_it_is_told_whether_a_connection_would_start_it() -> No
         assert waiting() is False
         world.systemd.reachable = False
         assert waiting() is None
+
+
+def test_a_builder_out_of_service_says_since_when_and_why(made: FakeWorld) -> None:
+    assert seen(made).breaker is None
+    failures.write(Settings(), made.host, failures.Record(3, "sshd has ended", since=5.0))
+    assert seen(made).breaker == failures.Outage(5.0, "sshd has ended")
