@@ -20,7 +20,7 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.ready
-	$(PYTHON) -m pytest tests --numprocesses 2 --dist loadfile
+	$(PYTHON) -m pytest tests
 
 integration: $(VENV)/.ready
 	$(PYTHON) -m pytest integration $(REAL) -m "not alone" --numprocesses 3 --dist loadfile

@@ -1,14 +1,15 @@
 """``make bench``: times on one machine in one run, each as a ratio to a named baseline.
 
-The baseline is the seed's way. What it costs depends on the Darling: a warm call took 100 to 140 ms with a real one
-(FACTS), with the stand-in it takes a few milliseconds, so that ratios are meant for ``--darling``.
+For a start the baseline is the seed's way, for an input it is Nix's own, a copy over ssh-ng. What the first costs
+depends on the Darling: a warm call took 100 to 140 ms with a real one (FACTS), with the stand-in it takes a few
+milliseconds, so that its ratios are meant for ``--darling``.
 """
 
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
+from integration.benchstore import BASELINE, StoreBench, seconds
 from integration.suite.equipment import Equipment
 from integration.suite.site import Site
 
@@ -23,7 +24,7 @@ def main() -> int:
     with equipment.machine("trixie") as machine:
         machine.boot()
         site = equipment.site(machine)
-        first = _seconds(lambda: site.tool("init"))
+        first = seconds(lambda: site.tool("init"))
         baseline = _median(lambda: _seed(site))
         converged = _median(lambda: site.tool("init"))
         _row("first init, from nothing", first, baseline)
@@ -32,6 +33,7 @@ def main() -> int:
         _row("init of a converged machine", converged, baseline)
         _row("status", _median(lambda: site.tool("status", check=False)), baseline)
         _row("a command in the machine (the bench's own cost)", _median(lambda: machine.run("true")), baseline)
+        StoreBench(site, _say).run()
     return 0
 
 
@@ -44,17 +46,16 @@ def _seed(site: Site) -> None:
 
 
 def _median(action: Callable[[], object]) -> float:
-    return statistics.median(_seconds(action) for _ in range(ROUNDS))
+    return statistics.median(seconds(action) for _ in range(ROUNDS))
 
 
-def _seconds(action: Callable[[], object]) -> float:
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
+def _row(what: str, took: float, baseline: float) -> None:
+    sys.stdout.write(f"{what:50} {took:8.3f} s   {took / baseline:6.2f} x the seed's way\n")
+    sys.stdout.flush()
 
 
-def _row(what: str, seconds: float, baseline: float) -> None:
-    sys.stdout.write(f"{what:50} {seconds:8.3f} s   {seconds / baseline:6.2f} x the seed's way\n")
+def _say(what: str, how: str, took: float, baseline: float) -> None:
+    sys.stdout.write(f"{what + ', ' + how:72} {took:8.3f} s   {baseline / took:6.1f} x as fast as {BASELINE}\n")
     sys.stdout.flush()
 
 

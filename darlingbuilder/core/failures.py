@@ -10,12 +10,14 @@ from darlingbuilder.core.tree import ROOT, Tree
 class Record(msgspec.Struct, frozen=True):
     """What is kept from one failure to the next. Moments are seconds of the epoch.
 
-    ``failures``: in a row; ``reason``: the last one's; ``since``: when Nix was told to send nothing, null while it
-    sends; ``serving``: when the builder began to serve after the last failure, null where it has not.
+    ``failures``: in a row; ``reason``: the last one's; ``vain``: how many of them, to the last one, were starts that
+    came to nothing; ``since``: when Nix was told to send nothing, null while it sends; ``serving``: when the builder
+    began to serve after the last failure, null where it has not.
     """
 
     failures: int
     reason: str
+    vain: int = 0
     since: float | None = None
     serving: float | None = None
 

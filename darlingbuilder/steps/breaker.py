@@ -16,8 +16,8 @@ from darlingbuilder.steps.machinesline import MachinesLine
 _FAILURES = 3
 # After so many seconds of service a failure is the first of its row.
 _STEADY = 300.0
-# So many of one that has served in between each time are too many as well.
-_FLAPS = 10
+# From so many starts on that have come to nothing each next one waits; likewise where it has served, but never long.
+_STARTS, _FLAPS = 2, 10
 _STEPS, _LONGEST_PAUSE = 5, 30.0
 
 
@@ -41,7 +41,8 @@ class Breaker:
         count = 1 if before is None or steady else before.failures + 1
         since = before.since if before else None
         opens = self.settings.breaker and since is None and count >= _FAILURES
-        record = Record(count, reason, now if opens else since)
+        vain = 0 if before is None or before.serving is not None else before.vain + 1
+        record = Record(count, reason, vain, now if opens else since)
         failures.write(self.settings, self.world.host, record)
         if opens:
             MachinesLine(self.settings, self.world).write()
@@ -63,7 +64,7 @@ class Breaker:
         """Take what comes for the first failure: somebody has seen to it, and waits."""
         before = failures.read(self.settings, self.world.host)
         if before and before.failures:
-            failures.write(self.settings, self.world.host, msgspec.structs.replace(before, failures=0))
+            failures.write(self.settings, self.world.host, msgspec.structs.replace(before, failures=0, vain=0))
 
     def pause(self) -> float:
         """Say how many seconds the next start has to wait: more with each failure of a row.
@@ -74,5 +75,5 @@ class Breaker:
         before = failures.read(self.settings, self.world.host)
         if before is None:
             return 0.0
-        beyond = before.failures - (_FAILURES if before.serving is None else _FLAPS)
+        beyond = max(before.vain - _STARTS, before.failures - _FLAPS)
         return 0.0 if beyond < 0 else min(2.0 ** min(beyond + 1, _STEPS), _LONGEST_PAUSE)

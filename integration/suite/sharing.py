@@ -1,4 +1,4 @@
-"""What the host makes and the guest sees of it: paths of one and builds of the other, and that both are whole."""
+"""What the tests of a shared store do with it: paths made on the host, builds with them in the guest, both seen."""
 
 import time
 
@@ -6,13 +6,19 @@ from integration.suite.site import STATE, UNIT, Site
 
 ROOTS = "/nix/var/nix/gcroots/darling-builder"
 NIX = "/nix/var/nix/profiles/default/bin/nix-store"
-
 # The shell ends last: Nix kills a builder that has closed its output, as coreutils do before they exit.
 BUILD = """
   derivation {{ name = "{name}"; system = "x86_64-darwin"; builder = "/bin/sh"; preferLocalBuild = false;
     input = {input};
-    args = [ "-c" "{before} /bin/cat $input/text > $out; echo $input >> $out; exit $?" ]; }}
+    args = [ "-c" "{before} /bin/mkdir $out; /bin/cat $input/text > $out/text; echo $input >> $out/text; exit $?" ];
+  }}
 """
+
+
+def open_daemon(site: Site) -> None:
+    """Let everybody talk to the host's Nix, as everywhere but on Debian, which closes its socket at every boot."""
+    site.file("/etc/tmpfiles.d/zz-nix-daemon.conf").write_text("z /nix/var/nix/daemon-socket 0755 root root\n")
+    site.machine.run("chmod", "0755", "/nix/var/nix/daemon-socket")
 
 
 def make(site: Site, name: str, text: str, *references: str) -> str:
@@ -26,10 +32,14 @@ def make(site: Site, name: str, text: str, *references: str) -> str:
     return site.machine.run("nix-build", "--no-out-link", "--expr", expression).stdout.strip()
 
 
+def expression_of(name: str, value: str, *, before: str = "") -> str:
+    """Give a derivation for the guest with an input."""
+    return BUILD.format(name=name, input=value, before=before)
+
+
 def build(site: Site, name: str, path: str, *, before: str = "") -> tuple[str, str]:
     """Build in the guest with a path of the host's as input; gives the output and what Nix told."""
-    expression = BUILD.format(name=name, input=f"builtins.storePath {path}", before=before)
-    done = site.build(expression)
+    done = site.build(expression_of(name, f"builtins.storePath {path}", before=before))
     return done.stdout.strip(), done.stderr
 
 
@@ -62,3 +72,12 @@ def until(site: Site, command: str, *, seconds: float = 5) -> None:
 
 def own(site: Site) -> set[str]:
     return {path.name for path in site.file(f"{STATE}/nix/store").iterdir()}
+
+
+def users_of_container(site: Site, program: str) -> set[str]:
+    """Give the users of all processes that share the pid namespace of ``program``, which runs in the container."""
+    script = (
+        f'own=$(readlink /proc/$(pgrep --newest --exact {program})/ns/pid); test -n "$own"; '
+        'for pid in /proc/[0-9]*; do test "$(readlink $pid/ns/pid)" = "$own" && stat --format=%U $pid; done; true'
+    )
+    return set(site.machine.run("sh", "-c", script).stdout.split())

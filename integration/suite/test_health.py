@@ -109,7 +109,7 @@ def test_a_command_does_not_wait_for_the_next_attempt(builder: Site) -> None:
     record = builder.file(f"{STATE}/failures.json")
     with unbootable(builder):
         until(lambda: overview(builder)["breaker"] is not None, 30)
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"failures": 20}))
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"vain": 20}))
         until(lambda: "waiting before another start seconds=30.0" in journal(builder), 30)
     # when
     _, took = timed(lambda: builder.tool("start"))

@@ -166,7 +166,8 @@ def test_a_stopped_daemon_of_the_host_s_is_no_matter(builder: Site) -> None:
 
 def test_where_the_machine_goes_down_builds_get_no_more_than_systemd_gives(builder: Site) -> None:
     # given: a systemd that gives units 17 s; of these, 15 are for the container's shutdown
-    conf = builder.file("/etc/systemd/system.conf.d/short.conf")
+    path = "/etc/systemd/system.conf.d/short.conf"
+    conf = builder.file(path)
     conf.parent.mkdir(parents=True, exist_ok=True)
     conf.write_text("[Manager]\nDefaultTimeoutStopSec=17s\n")
     builder.machine.run("systemctl", "daemon-reload")
@@ -181,7 +182,7 @@ def test_where_the_machine_goes_down_builds_get_no_more_than_systemd_gives(build
     build.communicate()
     told(shutdown=took)
     builder.machine.boot()
-    conf.unlink()
+    builder.file(path).unlink()
     builder.machine.run("systemctl", "daemon-reload")
     assert took < 17
     builder.assert_healthy(build=False)

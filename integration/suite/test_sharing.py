@@ -7,12 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from integration.suite.sharing import BUILD, NIX, ROOTS, assert_clean, assert_verified, build, guest, make, own, until
-from integration.suite.site import STATE, UNIT, Site
+from integration.suite.sharing import (
+    NIX,
+    ROOTS,
+    assert_clean,
+    assert_verified,
+    build,
+    expression_of,
+    guest,
+    make,
+    open_daemon,
+    own,
+    until,
+    users_of_container,
+)
+from integration.suite.site import STATE, UNIT, USER, Site
 
 REGISTRATION, LOCAL_OVERLAY = "registration", "local-overlay"
-
-
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
 
 
@@ -24,18 +35,22 @@ def way(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def sharing(site: Site, way: str) -> Iterator[Site]:
     """Give a builder that shares the host's store in one of the ways."""
-    if way == LOCAL_OVERLAY:
-        # Debian keeps its daemon from ordinary users.
-        site.machine.run("chmod", "0755", "/nix/var/nix/daemon-socket")
+    open_daemon(site)
     site.configure(store="overlay", store_validity=way)
     site.tool("init")
     assert f"shared by {way}" in site.status()[1]["message"]
     yield site
-    assert_clean(site)
     site.tool("uninstall", "--purge")
     assert not site.file(ROOTS).exists()
     # The next builder is to build the same anew.
     site.machine.run("nix-collect-garbage")
+
+
+@pytest.fixture(autouse=True)
+def clean(sharing: Site) -> Iterator[None]:
+    """See after each test that either side holds what its Nix has registered."""
+    yield
+    assert_clean(sharing)
 
 
 def test_an_input_made_a_second_ago_with_references_is_shared_and_not_copied(sharing: Site) -> None:
@@ -46,7 +61,7 @@ def test_an_input_made_a_second_ago_with_references_is_shared_and_not_copied(sha
     output, told = build(sharing, "fresh", path)
 
     assert "copying 0 paths" in told
-    assert sharing.machine.run("cat", output).stdout == f"input {needed}\n{path}\n"
+    assert sharing.machine.run("cat", f"{output}/text").stdout == f"input {needed}\n{path}\n"
     assert_verified(sharing, output, path)
     assert not {path.rpartition("/")[2], needed.rpartition("/")[2]} & own(sharing)
 
@@ -69,16 +84,36 @@ def test_an_input_that_was_asked_for_in_vain_before_is_seen(sharing: Site) -> No
     # then
     output, told = build(sharing, "after-all", path)
     assert "copying 0 paths" in told
-    assert sharing.machine.run("cat", output).stdout.startswith("late\n")
+    assert sharing.machine.run("cat", f"{output}/text").stdout.startswith("late\n")
 
 
-def test_an_input_that_the_guest_has_already_stays_its_own(sharing: Site) -> None:
+def test_an_input_that_was_copied_before_anybody_could_tell_is_as_good(sharing: Site) -> None:
     path = make(sharing, "twice", "twice")
-    # given: copied before anybody could tell the guest
     output, _ = build(sharing, "first", path)
     again, told = build(sharing, "second", path)
     assert "copying 0 paths" in told
     assert_verified(sharing, output, again)
+
+
+def test_an_input_that_the_guest_has_made_itself_stays_its_own(sharing: Site) -> None:
+    # given: an output, which either side holds
+    needed = make(sharing, "for-its-own", "needed")
+    time.sleep(1)
+    path, _ = build(sharing, "its-own", needed)
+    assert path.rpartition("/")[2] in own(sharing)
+    # when
+    output, told = build(sharing, "of-its-own", path)
+    # then
+    assert "copying 0 paths" in told
+    assert sharing.machine.run("cat", f"{output}/text").stdout == f"needed\n{needed}\n{path}\n"
+    assert_verified(sharing, output, path, needed)
+    # and when the host has it no more, it gets it back without a build
+    sharing.machine.run("nix-collect-garbage")
+    assert sharing.machine.run("test", "-d", path, check=False).rc != 0
+    time.sleep(1)
+    assert path.rpartition("/")[2] in own(sharing)
+    assert build(sharing, "its-own", needed)[0] == path
+    assert_verified(sharing, path, needed)
 
 
 def test_a_path_that_is_deleted_and_made_anew_on_the_host_is_the_new_one(sharing: Site) -> None:
@@ -95,8 +130,7 @@ def test_a_path_that_is_deleted_and_made_anew_on_the_host_is_the_new_one(sharing
 
     output, told = build(sharing, "anew", path)
     assert "copying 0 paths" in told
-    assert sharing.machine.run("cat", output).stdout == f"again\n{path}\n"
-    assert_clean(sharing)
+    assert sharing.machine.run("cat", f"{output}/text").stdout == f"again\n{path}\n"
 
 
 def test_what_the_guest_s_own_paths_need_survives_a_collection_on_the_host(sharing: Site) -> None:
@@ -109,14 +143,13 @@ def test_what_the_guest_s_own_paths_need_survives_a_collection_on_the_host(shari
 
     assert sharing.machine.run("test", "-d", path, check=False).rc == 0
     assert sharing.machine.run("test", "-e", output, check=False).rc != 0
-    assert f"kept\n{path}" in sharing.tool("shell", "/bin/cat", output).stdout
+    assert f"kept\n{path}" in sharing.tool("shell", "/bin/cat", f"{output}/text").stdout
     assert_clean(sharing)
     # and when the guest needs it no more, it is given back
     sharing.tool("gc")
     until(sharing, f"! test -L {ROOTS}/{path.rpartition('/')[2]}")
     sharing.machine.run("nix-collect-garbage")
     assert sharing.machine.run("test", "-d", path, check=False).rc != 0
-    assert_clean(sharing)
 
 
 @pytest.mark.parametrize("collector", ["host", "guest"])
@@ -133,9 +166,8 @@ def test_a_collection_during_a_build_takes_nothing_from_it(sharing: Site, collec
         output, told = running.result()
 
     assert "copying 0 paths" in told
-    assert sharing.machine.run("cat", output).stdout == f"used\n{path}\n"
+    assert sharing.machine.run("cat", f"{output}/text").stdout == f"used\n{path}\n"
     assert_verified(sharing, output)
-    assert_clean(sharing)
 
 
 def test_gc_frees_what_is_dead_and_leaves_the_host_s_paths(sharing: Site) -> None:
@@ -160,7 +192,7 @@ def test_fifty_builds_whose_inputs_the_host_is_making(sharing: Site) -> None:
         f'args = [ "-c" "/bin/mkdir $out; echo {n} > $out/text; exit $?" ]; }})'
         for n in range(50)
     ]
-    outputs = " ".join(f"({BUILD.format(name=f'of-{n}', input=one, before='')})" for n, one in enumerate(inputs))
+    outputs = " ".join(f"({expression_of(f'of-{n}', one)})" for n, one in enumerate(inputs))
 
     done = sharing.machine.run(
         "nix-build", "--no-out-link", "--max-jobs", "4", "--expr", f"[ {outputs} ]",
@@ -169,17 +201,36 @@ def test_fifty_builds_whose_inputs_the_host_is_making(sharing: Site) -> None:
 
     assert done.rc == 0, done.stderr[-4000:] + sharing.machine.journal(UNIT)
     paths = done.stdout.split()
-    assert [sharing.machine.run("head", "-1", path).stdout for path in paths] == [f"{n}\n" for n in range(50)]
+    assert [sharing.machine.run("head", "-1", f"{path}/text").stdout for path in paths] == [
+        f"{n}\n" for n in range(50)
+    ]
     assert_verified(sharing, *paths)
-    assert_clean(sharing)
 
 
-def test_after_a_restart_it_goes_on(sharing: Site) -> None:
-    path = make(sharing, "before-restart", "before")
-    sharing.tool("restart")
-    _, told = build(sharing, "after-restart", path)
+def test_nobody_in_the_container_is_root_while_it_builds(sharing: Site) -> None:
+    path = make(sharing, "for-all-to-see", "seen")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(build, sharing, "unprivileged", path, before="/bin/sleep 2;")
+        until(sharing, "pgrep -x sleep")
+        assert users_of_container(sharing, "sleep") == {USER}
+        output, _ = running.result()
+    assert_verified(sharing, output)
+
+
+@pytest.mark.parametrize("how", ["restart", "reboot"])
+def test_afterwards_it_goes_on(sharing: Site, how: str) -> None:
+    path = make(sharing, f"before-{how}", "before")
+    output, _ = build(sharing, f"kept-over-{how}", path)
+    if how == "restart":
+        sharing.tool("restart")
+    else:
+        sharing.machine.reboot()
+        until(sharing, f"systemctl is-active {UNIT}", seconds=30)
+
+    _, told = build(sharing, f"after-{how}", path)
+
     assert "copying 0 paths" in told
-    assert_clean(sharing)
+    assert f"before\n{path}" in sharing.tool("shell", "/bin/cat", f"{output}/text").stdout
 
 
 def test_a_collection_that_somebody_runs_in_the_guest_itself_is_healed_by_a_start(sharing: Site) -> None:
@@ -192,8 +243,7 @@ def test_a_collection_that_somebody_runs_in_the_guest_itself_is_healed_by_a_star
 
     output, told = build(sharing, "seen-again", path)
     assert "copying 0 paths" in told
-    assert sharing.machine.run("cat", output).stdout == f"hidden\n{path}\n"
-    assert_clean(sharing)
+    assert sharing.machine.run("cat", f"{output}/text").stdout == f"hidden\n{path}\n"
 
 
 def test_below_min_free_garbage_is_collected_without_being_asked(sharing: Site) -> None:

@@ -73,7 +73,7 @@ def test_the_pid_of_a_process_that_has_ended_is_not_believed(launcher: Launcher,
     assert launcher.server() is None
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid()])
+@pytest.mark.parametrize("pid", [1, os.getpid()], ids=["pid 1", "our own"])
 def test_the_pid_of_another_program_is_not_believed(launcher: Launcher, pid: int) -> None:
     note(launcher, pid)
     assert launcher.server() is None

@@ -34,7 +34,7 @@ def run(world: FakeWorld, config: Config, action: str) -> ExitCode:
 
 def order(world: FakeWorld, config: Config, verb: str) -> ExitCode:
     [chosen_verb] = [one for one in VERBS if one.name == verb]
-    return unit.run(called(world, config), Namespace(verb=chosen_verb))
+    return unit.run(called(world, config), Namespace(verb=chosen_verb, now=False))
 
 
 def active(world: FakeWorld) -> set[str]:

@@ -166,18 +166,25 @@ def test_a_withdrawal_takes_the_record_too(world: FakeWorld) -> None:
     assert world.host.read(OUR_MACHINES) is None
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(0, 0), (2, 0), (3, 2), (4, 4), (6, 16), (7, 30), (5000, 30)])
+@pytest.mark.parametrize(("count", "seconds"), [(1, 0), (2, 0), (3, 2), (4, 4), (6, 16), (7, 30), (50, 30)])
 def test_the_next_start_waits_ever_longer_but_never_for_good(world: FakeWorld, count: int, seconds: float) -> None:
-    failures.write(SETTINGS, world.host, failures.Record(count, "why"))
-    assert at(world, 0.0).pause() == seconds
+    fail(world, count)
+    assert at(world, 200.0).pause() == seconds
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(9, 0), (10, 2), (20, 30)])
-def test_one_that_has_served_in_between_is_started_at_once_for_longer(
+@pytest.mark.parametrize(("count", "seconds"), [(3, 0), (9, 0), (10, 2), (20, 30)])
+def test_one_that_serves_in_between_is_started_at_once_for_longer(
     world: FakeWorld, count: int, seconds: float
 ) -> None:
-    failures.write(SETTINGS, world.host, failures.Record(count, "why", serving=1.0))
-    assert at(world, 2.0).pause() == seconds
+    for number in range(count):
+        at(world, 10.0 * number).serves()
+        at(world, 10.0 * number + 5).failed("sshd has ended")
+    assert at(world, 1000.0).pause() == seconds
+
+
+def test_a_record_of_thousands_of_failures_is_no_trouble(world: FakeWorld) -> None:
+    failures.write(SETTINGS, world.host, failures.Record(5000, "why", vain=5000))
+    assert at(world, 0.0).pause() == 30
 
 
 def test_whoever_starts_it_by_hand_does_not_wait(world: FakeWorld) -> None:

@@ -22,7 +22,7 @@ from darlingbuilder.core.paths import (
     public_half,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import Registration, alias_text
+from darlingbuilder.steps.registration import CONNECT_SECONDS, Registration, alias_text
 from tests.fakes.configured_nix import ConfiguredNix
 from tests.fakes.host import HOST_KEY, make_host
 from tests.fakes.tree import RootlessTree
@@ -387,9 +387,9 @@ def test_ssh_waits_for_a_builder_on_demand_to_boot_and_keeps_no_connection_for_l
     plain = alias_text(Settings())
     waiting = alias_text(Settings(on_demand=True, idle_timeout=20, boot_timeout=60, private_port=2300))
 
-    assert "ConnectTimeout 10\n" in plain
+    assert f"ConnectTimeout {CONNECT_SECONDS}\n" in plain
     assert "ControlPersist 60\n" in plain
-    assert "ConnectTimeout 130\n" in waiting
+    assert f"ConnectTimeout {CONNECT_SECONDS + 2 * 60}\n" in waiting
     assert "ControlPersist 20\n" in waiting
     assert "Port 2222\n" in waiting
     assert "ControlPersist 60\n" in alias_text(Settings(on_demand=True, idle_timeout=0))

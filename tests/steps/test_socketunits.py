@@ -57,7 +57,7 @@ def test_the_proxy_leads_to_the_private_port_and_asks_whether_the_builder_is_idl
 def test_the_builder_has_connections_wait_when_it_has_ended(world: FakeWorld) -> None:
     units(world).apply()
 
-    [holds] = [line for line in lines(world, UNIT_FILE) if line.startswith("ExecStopPost=")]
+    [holds] = [line for line in lines(world, UNIT_FILE) if line.startswith("ExecStopPost=") and "on-demand" in line]
     parsed = cli.parser().parse_args(shlex.split(holds.partition("=+")[2])[len(program()) :])
     assert (parsed.verb.module, parsed.action) == ("ondemand", "hold")
 
