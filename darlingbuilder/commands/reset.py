@@ -7,6 +7,7 @@ from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core import lock
 from darlingbuilder.core.errors import BuilderError, ExitCode, UsageError
 from darlingbuilder.core.paths import LOCK
+from darlingbuilder.steps import standstill
 from darlingbuilder.steps.converge import converge, told
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.renewal import Renewal
@@ -21,7 +22,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     renewal = Renewal(settings, context.world, keep_store=arguments.keep_store)
     with lock.held(context.world.host.real(LOCK), purpose="reset", seconds=0):
         renewal.prepare()
-        renewal.stop()
+        standstill.bring_down(settings, context.world)
         renewal.make(plan, announce=told)
     # Outside the lock: the start runs «init» as its hook.
     converge(plan.service, announce=told)

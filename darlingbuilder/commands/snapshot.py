@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import msgspec
 
-from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, log, size
 from darlingbuilder.core.errors import ConfigError, ExitCode, UsageError
 from darlingbuilder.core.paths import LOCK, UNIT
+from darlingbuilder.steps import standstill
 from darlingbuilder.steps.converge import converge, told
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.snapshots import Manifest, Snapshots
@@ -99,20 +99,18 @@ def _delete(context: Context, arguments: Namespace) -> None:
 
 @contextmanager
 def _stopped(context: Context, purpose: str) -> Iterator[None]:
-    """Stop the service for a moment, and start it again if it was running, whatever has happened meanwhile."""
+    """Bring the builder down for a moment, and back if it was wanted, whatever has happened meanwhile."""
     world = context.world
-    was_running = world.systemd.unit(UNIT).activity is not Activity.INACTIVE
+    was_wanted = standstill.is_wanted(world)
     try:
         with lock.held(world.host.real(LOCK), purpose=purpose, seconds=0):
             log.info("stopping", unit=UNIT)
-            world.systemd.stop(UNIT)
-            world.darling.shutdown()
+            standstill.bring_down(context.settings, world)
             yield
     finally:
         # Outside the lock: the start runs «init» as its hook.
-        if was_running:
-            log.info("starting", unit=UNIT)
-            world.systemd.start(UNIT)
+        if was_wanted:
+            converge(build(context.config, world).service, announce=told)
 
 
 def _named(arguments: Namespace) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core.paths import UNIT, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.converge import Announce, converge
 from darlingbuilder.steps.exchange import Exchange
@@ -23,11 +23,6 @@ class Renewal:
         """Make sure of what the new builder begins with. Raises BuilderError; then nothing was changed."""
         if not self.keep_store:
             Source(self.settings, self.world).keep()
-
-    def stop(self) -> None:
-        """Stop the service, builds drained, and any container that was booted without it."""
-        self.world.systemd.stop(UNIT)
-        self.world.darling.shutdown()
 
     def discard(self) -> None:
         """Remove prefix and store of a builder that is down; once begun, «init» ends it."""

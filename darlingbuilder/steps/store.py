@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import GuestPathError
 from darlingbuilder.core.note import Note
-from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT, UNIT
+from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind
-from darlingbuilder.steps import deadlock
+from darlingbuilder.steps import deadlock, standstill
 from darlingbuilder.steps.mounted import Mounted
 from darlingbuilder.steps.overlay import Overlay
 from darlingbuilder.steps.sharing import parting
@@ -45,7 +44,7 @@ class Store:
         """See Step. What has to be mounted otherwise is so after the next start, which proves it, too."""
         overlay = Overlay(self.settings, self.world)
         if self._needs_a_start():
-            self._bring_down()
+            standstill.make_way(self.settings, self.world)
         if self.settings.store == "symlink":
             self._link()
         else:
@@ -119,12 +118,6 @@ class Store:
         mounted = Mounted(self.settings, self.world)
         lost = self.settings.shares_store and any(mounted.missing())
         return lost or bool(self._check_place()) or any(mounted.leftovers())
-
-    def _bring_down(self) -> None:
-        # Not while the unit starts: this may be its own hook, which would wait for itself.
-        if self.world.systemd.unit(UNIT).activity is Activity.ACTIVE:
-            self.world.systemd.stop(UNIT)
-        self.world.darling.shutdown()
 
 
 def notes(settings: Settings) -> list[Note]:

@@ -11,9 +11,10 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import size
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import CommandError, ConfigError
-from darlingbuilder.core.paths import UNIT, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings, bytes_of
 from darlingbuilder.core.tree import ROOT
+from darlingbuilder.steps import standstill
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,7 @@ class Volume:
     def _stop(self) -> None:
         """Stop a builder that runs: it would go on with what it has open."""
         if self.world.darling.server():
-            self.world.systemd.stop(UNIT)
-            self.world.darling.shutdown()
+            standstill.make_way(self.settings, self.world)
 
     def _empty(self) -> None:
         self.world.host.make_directory(self._place)

@@ -66,11 +66,10 @@ def heal(site: Site, *words: str) -> None:
 
 
 def give_loop_devices(machine: Machine) -> None:
-    """Make the nodes of some loop devices. They are lost at a reboot, as all of /dev."""
-    machine.run("mknod", "-m", "0660", "/dev/loop-control", "c", "10", "237")
-    machine.run(
-        "sh", "-c", f"for n in $(seq 0 {_DEVICES - 1}); do mknod -m 0660 /dev/loop$n b 7 $n; done"
-    )  # fmt: skip
+    """Make the nodes of some loop devices, those that are not there. They are lost at a reboot, as all of /dev."""
+    nodes = ["/dev/loop-control c 10 237", *(f"/dev/loop{number} b 7 {number}" for number in range(_DEVICES))]
+    made = (f"test -e {node.split()[0]} || mknod -m 0660 {node}" for node in nodes)
+    machine.run("sh", "-ec", "\n".join(made))
 
 
 def give_e2fsprogs(machine: Machine) -> None:

@@ -10,7 +10,7 @@ import pytest
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import snapshot
 from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode, UsageError
-from darlingbuilder.core.paths import UNIT, Paths
+from darlingbuilder.core.paths import SOCKET, UNIT, Paths
 from darlingbuilder.core.settings import Settings
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen
@@ -27,8 +27,8 @@ def world() -> Iterator[FakeWorld]:
         yield made
 
 
-def run(world: FakeWorld, action: str, name: str | None = None, *, as_json: bool = False) -> ExitCode:
-    return snapshot.run(called(world), Namespace(action=action, name=name, json=as_json))
+def run(world: FakeWorld, action: str, name: str | None = None, *, as_json: bool = False, **flags: str) -> ExitCode:
+    return snapshot.run(called(world, chosen(**flags)), Namespace(action=action, name=name, json=as_json))
 
 
 def state(world: FakeWorld) -> str:
@@ -53,6 +53,15 @@ def test_a_builder_that_was_down_stays_down(world: FakeWorld) -> None:
     run(world, "create", "one")
     run(world, "restore", "one")
     assert state(world) == "inactive"
+
+
+def test_a_builder_on_demand_waits_for_its_first_connection_again() -> None:
+    with machine() as world:
+        make(world, chosen(on_demand="true"))
+        assert [world.systemd.unit(unit).activity.value for unit in (SOCKET, UNIT)] == ["active", "inactive"]
+        run(world, "create", "one", on_demand="true")
+        run(world, "restore", "one", on_demand="true")
+        assert [world.systemd.unit(unit).activity.value for unit in (SOCKET, UNIT)] == ["active", "inactive"]
 
 
 def test_a_snapshot_that_fails_leaves_the_builder_running(world: FakeWorld) -> None:

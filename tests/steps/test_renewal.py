@@ -10,6 +10,7 @@ from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps import standstill
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.pristine import Pristine
 from darlingbuilder.steps.renewal import Renewal
@@ -40,7 +41,7 @@ def renew(one: Machine, *, keep_store: bool = False, config: Config | None = Non
     config = config or chosen()
     renewal = Renewal(config.settings, one.world, keep_store=keep_store)
     renewal.prepare()
-    renewal.stop()
+    standstill.bring_down(config.settings, one.world)
     renewal.make(build(config, one.world), announce=lambda *_: None)
 
 
