@@ -171,7 +171,9 @@ class Source:
         return cacert
 
     def _root_links(self, account: Account, links: dict[Path, str]) -> None:
-        self._tree.make_directory(ROOTS, owner=account.owner)
+        # All of the way there is the user's, whose Nix may not have been here yet and will make more of it.
+        for directory in (*reversed(ROOTS.parents), ROOTS):
+            self._tree.make_directory(directory, owner=account.owner)
         for name in self._tree.names(ROOTS):
             if not links.get(ROOTS / name):
                 self._tree.remove(ROOTS / name)

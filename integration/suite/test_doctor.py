@@ -142,7 +142,7 @@ def test_a_launcher_that_is_wrong_is_told_within_the_bound(site: Site, what: str
     ("script", "says"),
     [
         ("sleep 700", "no end within"),
-        ("exec cat /dev/zero", "signal 25"),
+        ("exec cat /dev/zero", "signal XFSZ"),
         ("exit 139", "139"),
         ("exit 0", "status 0"),
     ],
