@@ -4,9 +4,13 @@
 {
   lib,
   python3Packages,
+  e2fsprogs,
+  gnutar,
   openssh,
   shadow,
   systemd,
+  util-linux,
+  zstd,
   installShellFiles,
   zig,
 }:
@@ -53,6 +57,11 @@ python3Packages.buildPythonApplication {
         openssh
         shadow
         systemd
+        # For snapshots, and for store_size.
+        e2fsprogs
+        gnutar
+        util-linux
+        zstd
       ]
     }"
   ];
