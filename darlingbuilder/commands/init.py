@@ -43,7 +43,8 @@ def make(context: Context, plan: Plan) -> ExitCode:
         changed.append(step)
         told(step, drift)
 
-    with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
+    purpose, patience = (lock.STARTING, _HOOK_PATIENCE) if hook else ("init", 0)
+    with lock.held(context.world.host.real(LOCK), purpose=purpose, seconds=patience):
         for step in plan.files:
             converge(step, announce=announce)
     _warn(context)

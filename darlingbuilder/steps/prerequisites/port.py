@@ -3,11 +3,14 @@
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core import wait
 from darlingbuilder.core.paths import PROXY, SOCKET, SOCKET_FILE
 from darlingbuilder.steps.prerequisites.finding import Level, Surroundings, Verdict, failure, ok, warning
 from darlingbuilder.steps.socketunits import listen_line, proxyd
 
 _SYSTEMD = 1
+# A stranger stays for longer; a builder that starts or ends has its sshd replaced between two looks.
+_SECONDS = 1.0
 
 
 def port(surroundings: Surroundings) -> Verdict:
@@ -31,6 +34,20 @@ def on_demand(surroundings: Surroundings) -> Verdict:
 
 
 def _look(surroundings: Surroundings, setting: str, number: int) -> Verdict:
+    """Look again and again for a while before what was found counts as in the way."""
+    verdict = _glance(surroundings, setting, number)
+
+    def is_fine() -> bool:
+        nonlocal verdict
+        verdict = _glance(surroundings, setting, number)
+        return verdict.level is Level.OK
+
+    if verdict.level is Level.FAILURE:
+        wait.until(is_fine, seconds=_SECONDS)
+    return verdict
+
+
+def _glance(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     if not procfs.is_listening(number):
         return ok(f"{number} is free")
     holders = procfs.listeners(number)
