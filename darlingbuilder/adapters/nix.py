@@ -167,7 +167,7 @@ class NixCommand:
 
     def load_into(self, root: Path, registration: bytes) -> None:
         """See HostNix."""
-        hint = "the archive that it came from is damaged, or no release of Nix"
+        hint = "the guest's store is full (see df; raise store_size), or what they came from is damaged"
         with purpose("reading a registration of store paths", hint=hint):
             process.run(tool("nix-store"), *store_flags(root), "--load-db", stdin=registration)
 
