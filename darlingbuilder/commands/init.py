@@ -10,7 +10,6 @@ from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps import limits, preflight, store
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
@@ -43,7 +42,8 @@ def make(context: Context, plan: Plan) -> ExitCode:
         changed.append(step)
         told(step, drift)
 
-    with lock.held(context.world.host.real(LOCK), purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
+    place = context.world.host.real(context.called.settings.names.lock)
+    with lock.held(place, purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
         for step in plan.files:
             converge(step, announce=announce)
     _warn(context)
@@ -70,7 +70,7 @@ def _show(plan: Plan) -> ExitCode:
 
 
 def _warn(context: Context) -> None:
-    state = context.world.systemd.unit(UNIT)
+    state = context.world.systemd.unit(context.called.settings.names.unit)
     settings = context.called.settings
     for note in (*limits.notes(settings, context.world.host, state), *store.notes(settings)):
         log.warning(note.what, what=note.detail, do=note.hint)
