@@ -8,16 +8,7 @@ import msgspec
 
 from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.machines import SYSTEM
-from darlingbuilder.core.paths import (
-    ALIAS,
-    CONTROL_SOCKETS,
-    NIX_MACHINES,
-    OUT_OF_SERVICE,
-    PROXY,
-    SOCKET,
-    UNIT,
-    Paths,
-)
+from darlingbuilder.core.paths import CONTROL_SOCKETS, NIX_MACHINES, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS, PERSIST_SECONDS
 
@@ -27,12 +18,12 @@ _CONTROL = r"\x00-\x1f\x7f\ud800-\udfff"
 
 def facts() -> dict[str, Any]:
     """Give names, paths and the declaration of every setting."""
-    ours = Paths(Settings())
+    ours, names = Paths(Settings()), Settings().names
     return {
-        "alias": ALIAS,
-        "out_of_service": OUT_OF_SERVICE,
+        "alias": names.alias,
+        "out_of_service": names.out_of_service,
         "system": SYSTEM,
-        "unit": UNIT,
+        "unit": names.unit,
         "config_file": str(config.DEFAULT_FILE),
         "machines_file": str(NIX_MACHINES),
         "our_machines": ours.machines.name,
@@ -41,8 +32,8 @@ def facts() -> dict[str, Any]:
         "connect_seconds": CONNECT_SECONDS,
         "boots_awaited": BOOTS_AWAITED,
         "persist_seconds": PERSIST_SECONDS,
-        "socket": SOCKET,
-        "proxy": PROXY,
+        "socket": names.socket,
+        "proxy": names.proxy,
         "nix_versions": list(compatibility.nix_paths()),
         "default_nix": compatibility.table().default_nix,
         "settings": {key: _setting(setting) for key, setting in config.table().items()},

@@ -7,7 +7,6 @@ from darlingbuilder.adapters import journal
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import ending
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.steps.breaker import Breaker
 
 _SUCCESS = "success"
@@ -19,13 +18,13 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.event == "serves":
         breaker.serves()
     elif os.environ.get("SERVICE_RESULT", _SUCCESS) != _SUCCESS:
-        breaker.failed(_reason())
+        breaker.failed(_reason(context.settings.names.unit))
     return ExitCode.OK
 
 
-def _reason() -> str:
+def _reason(unit: str) -> str:
     """Give the last run's own words, or else systemd's."""
-    said = journal.last_error(UNIT, os.environ.get("INVOCATION_ID", ""))
+    said = journal.last_error(unit, os.environ.get("INVOCATION_ID", ""))
     if said:
         return said
     code, status = os.environ.get("EXIT_CODE", ""), os.environ.get("EXIT_STATUS", "")

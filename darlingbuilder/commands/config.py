@@ -11,11 +11,8 @@ from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Value
 from darlingbuilder.core.errors import ConfigError, ExitCode
-from darlingbuilder.core.paths import PROXY, SOCKET, UNIT
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import socketunits, units
-
-_UNITS = {"unit": UNIT, "socket": SOCKET, "proxy": PROXY}
 
 
 class SettingView(msgspec.Struct, frozen=True):
@@ -27,8 +24,10 @@ class SettingView(msgspec.Struct, frozen=True):
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the settings that file, environment and flags give now, or their unit."""
-    if arguments.action in _UNITS:
-        say(unit(context.called, _UNITS[arguments.action]).rstrip("\n"))
+    names = context.called.settings.names
+    units_by_action = {"unit": names.unit, "socket": names.socket, "proxy": names.proxy}
+    if arguments.action in units_by_action:
+        say(unit(context.called, units_by_action[arguments.action]).rstrip("\n"))
         return ExitCode.OK
     shown = view(context.called)
     if arguments.json:
@@ -44,7 +43,7 @@ def unit(chosen: Config, name: str) -> str:
     Where a package is built, that file lies elsewhere. Raises ConfigError for a unit that these settings do not have.
     """
     at_home = dataclasses.replace(chosen, file=config.DEFAULT_FILE)
-    if name == UNIT:
+    if name == chosen.settings.names.unit:
         return units.text(at_home)
     if not chosen.settings.on_demand:
         raise ConfigError(f"there is no {name}: on_demand is false", hint="set on_demand = true, or leave it out")

@@ -10,7 +10,6 @@ from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps import limits, preflight, store
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
@@ -44,7 +43,8 @@ def make(context: Context, plan: Plan) -> ExitCode:
         told(step, drift)
 
     purpose, patience = (lock.STARTING, _HOOK_PATIENCE) if hook else ("init", 0)
-    with lock.held(context.world.host.real(LOCK), purpose=purpose, seconds=patience):
+    place = context.world.host.real(context.called.settings.names.lock)
+    with lock.held(place, purpose=purpose, seconds=patience):
         for step in plan.files:
             converge(step, announce=announce)
     _warn(context)
@@ -71,7 +71,7 @@ def _show(plan: Plan) -> ExitCode:
 
 
 def _warn(context: Context) -> None:
-    state = context.world.systemd.unit(UNIT)
+    state = context.world.systemd.unit(context.called.settings.names.unit)
     settings = context.called.settings
     for note in (*limits.notes(settings, context.world.host, state), *store.notes(settings)):
         log.warning(note.what, what=note.detail, do=note.hint)

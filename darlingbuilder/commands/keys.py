@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,8 @@ from darlingbuilder.adapters.buildhooks import NixHooks
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
-from darlingbuilder.core.paths import KEYS_LOCK, LOCK, NIX_LOAD
+from darlingbuilder.core.lock import Lock
+from darlingbuilder.core.paths import NIX_LOAD
 from darlingbuilder.steps.keylist import Listed, listed
 from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.rotation import Rotation, proven
@@ -66,7 +67,7 @@ def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
     roles = list(given) or list(Role)
     with _alone(context):
         successions = _successions(context, roles)
-        with lock.held(context.world.host.real(LOCK), purpose="keys rotate", seconds=_SECONDS_FOR_LOCK):
+        with _locked(context, "keys rotate"):
             for succession in successions:
                 succession.generate()
         _replace(context, roles, arguments.timeout)
@@ -77,7 +78,7 @@ def _import(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
         raise UsageError("keys import needs a file", hint="darlingbuilder keys import --user FILE, or --host FILE")
     with _alone(context):
         successions = _successions(context, list(given))
-        with lock.held(context.world.host.real(LOCK), purpose="keys import", seconds=_SECONDS_FOR_LOCK):
+        with _locked(context, "keys import"):
             roles = [
                 one.role for one in successions if one.bring(Path(given[one.role]).absolute(), copy=arguments.copy)
             ]
@@ -103,9 +104,14 @@ def _replace(context: Context, roles: list[Role], patience: float) -> None:
             _print(one)
 
 
+def _locked(context: Context, purpose: str) -> AbstractContextManager[Lock]:
+    place = context.world.host.real(context.settings.names.lock)
+    return lock.held(place, purpose=purpose, seconds=_SECONDS_FOR_LOCK)
+
+
 @contextmanager
 def _alone(context: Context) -> Iterator[None]:
-    with lock.held(context.world.host.real(KEYS_LOCK), purpose="keys", seconds=0) as held:
+    with lock.held(context.world.host.real(context.settings.names.keys_lock), purpose="keys", seconds=0) as held:
         try:
             yield
         except KeyboardInterrupt:

@@ -6,7 +6,6 @@ from darlingbuilder.adapters import journal, nixtool, process
 from darlingbuilder.adapters.accounts import required
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core.errors import ExitCode, UsageError
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.steps.registration import NIX_DAEMON
 
 
@@ -32,9 +31,9 @@ def _matches(context: Context, whose: str) -> tuple[str, ...]:
         case "nix":
             return ("--unit", NIX_DAEMON)
         case "own":
-            return ("--unit", UNIT, "_UID=0")
+            return ("--unit", context.settings.names.unit, "_UID=0")
         case "sshd":
             account = required(context.world.accounts, context.settings.user)
-            return ("--unit", UNIT, f"_UID={account.owner.uid}")
+            return ("--unit", context.settings.names.unit, f"_UID={account.owner.uid}")
         case _:
-            return ("--unit", UNIT)
+            return ("--unit", context.settings.names.unit)

@@ -53,7 +53,7 @@ def page(parser: ArgumentParser) -> str:
         corrections=[Entry(roff(name), roff(text)) for name, text in shim.CORRECTIONS.items()],
         files=[Entry(roff(str(path)), roff(text)) for path, text in _files(Settings())],
         default_file=roff(str(config.DEFAULT_FILE)),
-        unit=roff(paths.UNIT),
+        unit=roff(Settings().names.unit),
     )
 
 
@@ -122,7 +122,7 @@ def _setting_flags() -> set[str]:
 
 
 def _files(settings: Settings) -> list[tuple[Path, str]]:
-    ours = Paths(settings)
+    ours, names = Paths(settings), settings.names
     return [
         (config.DEFAULT_FILE, "the settings, in TOML"),
         (ours.marker, "the marker: that the builder is ours, and the settings that it was made with"),
@@ -131,21 +131,21 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.image, "the file system that limits it, if store_size is set"),
         (ours.snapshots, "the snapshots of prefix and store"),
         (ours.pristine, "the Nix that an ephemeral builder begins every start with"),
-        (paths.HOST_ROOTS, "what the guest's own store paths need of the host's, kept there"),
+        (names.host_roots, "what the guest's own store paths need of the host's, kept there"),
         (ours.boot_log, "what the container's boot prints"),
         (ours.last_test, "how the last test ended, for status and metrics"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),
         (ours.host_key, "the private host key of the guest's sshd"),
         (paths.next_of(ours.key), "while keys are replaced: the next one, here and beside the host key"),
-        (paths.SSH_ALIAS, "the ssh alias of the builder"),
-        (paths.OUR_MACHINES, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
+        (names.ssh_alias, "the ssh alias of the builder"),
+        (names.machines, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),
         (ours.failures, "how often the builder has failed in a row, and whether it is out of service for that"),
         (ours.machines, "the same line where register is false, for whoever registers the builder"),
-        (paths.UNIT_FILE, "the unit"),
-        (paths.SOCKET_FILE, "the port of a builder on demand"),
-        (paths.PROXY_FILE, "the way from there to the guest's sshd"),
+        (names.unit_file, "the unit"),
+        (names.socket_file, "the port of a builder on demand"),
+        (names.proxy_file, "the way from there to the guest's sshd"),
         (
-            paths.METRICS_TIMER_FILE,
+            names.metrics_timer_file,
             "the timer for metrics_textfile, with its service beside it",
         ),
     ]

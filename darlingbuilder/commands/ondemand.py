@@ -7,7 +7,6 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import PROXY, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.idling import Idling
 from darlingbuilder.steps.ondemand import OnDemand
@@ -25,14 +24,14 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
 
 
 def _stop_if_idle(settings: Settings, world: World) -> None:
-    if world.systemd.unit(UNIT).activity is not Activity.ACTIVE:
+    if world.systemd.unit(settings.names.unit).activity is not Activity.ACTIVE:
         # Or it would come back, and have a builder started that nobody has asked for.
-        world.systemd.begin_stop(PROXY)
+        world.systemd.begin_stop(settings.names.proxy)
     elif need := Idling(settings, world).need():
         log.info("the builder stays up", why=need)
         OnDemand(settings, world).knock()
     else:
         log.info("the builder is idle and stops", idle_timeout=settings.idle_timeout)
         # The proxy first, as above.
-        for unit in (PROXY, UNIT):
+        for unit in (settings.names.proxy, settings.names.unit):
             world.systemd.begin_stop(unit)

@@ -9,7 +9,6 @@ from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import lock, log, serving
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps.converge import told
 from darlingbuilder.steps.draining import AT_ONCE
 from darlingbuilder.steps.ondemand import OnDemand
@@ -64,7 +63,7 @@ def _begin_anew(context: Context) -> None:
     """Make a new prefix, and a store that holds Nix alone: nothing that a build has left is there afterwards."""
     notify("STATUS=making a new prefix and an empty store")
     renewal = Renewal(context.settings, context.world, keep_store=False)
-    with lock.held(context.world.host.real(LOCK), purpose="serve", seconds=_PATIENCE):
+    with lock.held(context.world.host.real(context.settings.names.lock), purpose="serve", seconds=_PATIENCE):
         renewal.prepare()
         context.world.darling.shutdown()
         renewal.make(build(context.config, context.world), announce=told)

@@ -11,7 +11,6 @@ from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, log, size
 from darlingbuilder.core.errors import ConfigError, ExitCode, UsageError
-from darlingbuilder.core.paths import LOCK, UNIT
 from darlingbuilder.steps import standstill
 from darlingbuilder.steps.converge import converge, told
 from darlingbuilder.steps.plan import build
@@ -89,7 +88,7 @@ def _list(context: Context, arguments: Namespace) -> None:
 
 def _delete(context: Context, arguments: Namespace) -> None:
     name = _named(arguments)
-    with lock.held(context.world.host.real(LOCK), purpose="snapshot delete", seconds=0):
+    with lock.held(context.world.host.real(context.settings.names.lock), purpose="snapshot delete", seconds=0):
         Snapshots(context.settings, context.world).delete(name)
     if arguments.json:
         say_json({"name": name})
@@ -101,10 +100,10 @@ def _delete(context: Context, arguments: Namespace) -> None:
 def _stopped(context: Context, purpose: str) -> Iterator[None]:
     """Bring the builder down for a moment, and back if it was wanted, whatever has happened meanwhile."""
     world = context.world
-    was_wanted = standstill.is_wanted(world)
+    was_wanted = standstill.is_wanted(context.settings, world)
     try:
-        with lock.held(world.host.real(LOCK), purpose=purpose, seconds=0):
-            log.info("stopping", unit=UNIT)
+        with lock.held(world.host.real(context.settings.names.lock), purpose=purpose, seconds=0):
+            log.info("stopping", unit=context.settings.names.unit)
             standstill.bring_down(context.settings, world)
             yield
     finally:

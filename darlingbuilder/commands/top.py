@@ -29,7 +29,9 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     def look() -> Fleet:
         on_demand = context.marker is not None and context.settings.on_demand
         private_port = context.settings.private_port if on_demand else None
-        return fleet.look(context.world, timeout=arguments.timeout, private_port=private_port)
+        return fleet.look(
+            context.world, context.settings.names.alias, timeout=arguments.timeout, private_port=private_port
+        )
 
     live = screen.on_terminal() and not arguments.json
     if arguments.once or not (live or arguments.json):

@@ -11,7 +11,6 @@ from darlingbuilder.commands import progress
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, size
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import LOCK
 from darlingbuilder.steps.transfer import Direction, Transfer, store_paths
 
 # A build's hook may push while another does.
@@ -42,7 +41,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     paths = store_paths(context.world.host, arguments.paths, Path.cwd())
     began = time.monotonic()
     # Without it the store could be taken away meanwhile: by «uninstall», «reset» or «snapshot restore».
-    with lock.held(context.world.host.real(LOCK), purpose=direction.value, seconds=_PATIENCE):
+    with lock.held(context.world.host.real(context.settings.names.lock), purpose=direction.value, seconds=_PATIENCE):
         freight = Transfer(settings, context.world).freight(direction, paths)
         with progress.bytes_moved(_PURPOSE[direction], freight.size, quiet=arguments.quiet) as moved:
             context.world.nix.carry(freight, moved=moved)

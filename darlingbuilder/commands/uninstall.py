@@ -5,14 +5,14 @@ from argparse import Namespace
 from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.core.paths import LOCK, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.steps.converge import withdraw
 from darlingbuilder.steps.plan import build
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Revert every step, the last first. Without a marker nothing is ours, and nothing is done."""
-    with lock.held(context.world.host.real(LOCK), purpose="uninstall", seconds=0) as held:
+    with lock.held(context.world.host.real(context.settings.names.lock), purpose="uninstall", seconds=0) as held:
         errors = _withdrawn(context, purge=arguments.purge) if context.marker else []
         held.remove()
     if errors:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from darlingbuilder.adapters.systemd import Systemd
 from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.draining import AT_ONCE
 from darlingbuilder.steps.ondemand import OnDemand
@@ -20,32 +19,32 @@ _DONE = {"start": "running", "stop": "stopped", "restart": "running"}
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Do what the verb says, and say how it ended."""
     settings = context.require_builder()
-    verb, systemd = arguments.verb.name, context.world.systemd
+    verb, systemd, unit = arguments.verb.name, context.world.systemd, settings.names.unit
     breaker = Breaker(settings, context.world)
     is_held_up = breaker.pause() > 0
     if verb != "stop":
         breaker.forget()
     if verb != "start" and arguments.now:
         # Before the stop, or while a drain goes on: serve then waits for no build.
-        systemd.send(UNIT, AT_ONCE)
+        systemd.send(unit, AT_ONCE)
     if settings.on_demand:
         _do_on_demand(verb, OnDemand(settings, context.world))
     else:
-        _do(verb, systemd, is_held_up=is_held_up)
-    say(f"{UNIT} is {_DONE[verb]}.")
+        _do(verb, systemd, unit, is_held_up=is_held_up)
+    say(f"{unit} is {_DONE[verb]}.")
     return ExitCode.OK
 
 
-def _do(verb: str, systemd: Systemd, *, is_held_up: bool) -> None:
+def _do(verb: str, systemd: Systemd, unit: str, *, is_held_up: bool) -> None:
     orders: Mapping[str, Callable[[str], None]] = {
-        "start": _start(systemd, is_held_up=is_held_up),
+        "start": _start(systemd, unit, is_held_up=is_held_up),
         "stop": systemd.stop,
     }
-    orders.get(verb, systemd.restart)(UNIT)
+    orders.get(verb, systemd.restart)(unit)
 
 
-def _start(systemd: Systemd, *, is_held_up: bool) -> Callable[[str], None]:
-    sub = systemd.unit(UNIT).sub
+def _start(systemd: Systemd, unit: str, *, is_held_up: bool) -> Callable[[str], None]:
+    sub = systemd.unit(unit).sub
     return systemd.restart if sub in _WAITING or (sub == _HOOK and is_held_up) else systemd.start
 
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from darlingbuilder.core.paths import ALIAS, OUT_OF_SERVICE
 from darlingbuilder.core.settings import Settings
 
 SYSTEM = "x86_64-darwin"
@@ -132,21 +131,21 @@ def ours(settings: Settings, host_key: str, *others: str) -> Machine:
     sshd gives its sessions a PATH with Nix on it, which spares the URI a ``remote-program``.
     """
     return Machine(
-        uri=f"{settings.protocol}://{ALIAS}",
+        uri=f"{settings.protocol}://{settings.names.alias}",
         systems=(SYSTEM,),
         key=settings.key,
         jobs=str(jobs(settings)),
         speed=str(settings.speed_factor),
         supported=tuple(settings.supported_features),
         mandatory=tuple(settings.mandatory_features),
-        host_key=pins(host_key, *others),
+        host_key=pins(settings.names.alias, host_key, *others),
     )
 
 
 def out_of_service(settings: Settings) -> Machine:
     """Describe our builder while it serves nobody: a name that ssh fails to reach at once, and that Nix then says."""
     return Machine(
-        uri=f"{settings.protocol}://{OUT_OF_SERVICE}",
+        uri=f"{settings.protocol}://{settings.names.out_of_service}",
         systems=(SYSTEM,),
         key=settings.key,
         jobs=str(jobs(settings)),
@@ -157,9 +156,9 @@ def out_of_service(settings: Settings) -> Machine:
     )
 
 
-def pins(host_key: str, *others: str) -> str:
-    """Give the text that pins our builder to the public key line ``host_key``, or to one of ``others``."""
-    return "".join([host_key.rstrip("\n") + "\n" if others else host_key, *(f"{ALIAS} {line}" for line in others)])
+def pins(alias: str, host_key: str, *others: str) -> str:
+    """Give the text that pins ``alias`` to the public key line ``host_key``, or to one of ``others``."""
+    return "".join([host_key.rstrip("\n") + "\n" if others else host_key, *(f"{alias} {line}" for line in others)])
 
 
 def parse(line: str) -> Machine:
@@ -179,14 +178,14 @@ def parse(line: str) -> Machine:
     )
 
 
-def find(entries: Iterable[str]) -> Machine | None:
-    """Find our builder among ``entries``, whoever wrote its line; None if it is not there."""
+def find(entries: Iterable[str], alias: str) -> Machine | None:
+    """Find our builder, by its ``alias``, among ``entries``, whoever wrote its line; None if it is not there."""
     for entry in entries:
         try:
             machine = parse(entry)
         except ValueError:
             continue
-        if machine.host == ALIAS and SYSTEM in machine.systems:
+        if machine.host == alias and SYSTEM in machine.systems:
             return machine
     return None
 

@@ -5,15 +5,6 @@ from pathlib import Path
 
 from darlingbuilder.core.settings import Settings
 
-UNIT = "darling-builder.service"
-SOCKET = "darling-builder.socket"
-PROXY = "darling-builder-proxy.service"
-METRICS_SERVICE = "darling-builder-metrics.service"
-METRICS_TIMER = "darling-builder-metrics.timer"
-ALIAS = "darling-builder"
-# A machine that nobody reaches: its name is what Nix says while the builder is out of service.
-OUT_OF_SERVICE = f"{ALIAS}-out-of-service"
-
 # Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
 GUEST_ETC = Path("/private/etc/darlingbuilder")
 SSHD_CONFIG = GUEST_ETC / "sshd_config"
@@ -37,31 +28,15 @@ SYSTEM_ROOT = Path("/Volumes/SystemRoot")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.
-SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
 TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
-UNIT_FILE = Path("/etc/systemd/system") / UNIT
-SOCKET_FILE = UNIT_FILE.with_name(SOCKET)
-PROXY_FILE = UNIT_FILE.with_name(PROXY)
-METRICS_SERVICE_FILE = UNIT_FILE.with_name(METRICS_SERVICE)
-METRICS_TIMER_FILE = UNIT_FILE.with_name(METRICS_TIMER)
 SSH_CONFIG = Path("/etc/ssh/ssh_config")
 # Read where SSH_CONFIG is absent, by distributions that keep /etc for the administrator (openSUSE).
 VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
-SSH_ALIAS = Path("/etc/ssh/ssh_config.d/darling-builder.conf")
 NIX_MACHINES = Path("/etc/nix/machines")
-OUR_MACHINES = Path("/etc/nix/darling-builder.machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
-# Links to what the guest's own store paths need of the host's.
-HOST_ROOTS = Path("/nix/var/nix/gcroots/darling-builder")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
-LOCK = Path("/run/darlingbuilder.lock")
-# Who replaces keys holds this one all the time, and LOCK only while files change.
-KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.
 CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
-# Root's alone, and there while the unit runs: where its walls show serve, but not the guest, the host's Nix database.
-WALLED = Path("/run/darlingbuilder-host")
-WALLED_DATABASE = WALLED / "db"
 
 
 @dataclass(frozen=True, slots=True)

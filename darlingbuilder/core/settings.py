@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from darlingbuilder.core import storepath
+from darlingbuilder.core.instance import Instance
 
 Port = Annotated[int, Meta(ge=1024, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1024)]
@@ -158,6 +159,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
     nix: Annotated[NixSettings, Meta(description="the guest's Nix")] = NixSettings()
     limits: Annotated[LimitSettings, Meta(description="what the builder may take")] = LimitSettings()
+
+    @property
+    def names(self) -> Instance:
+        """What is named after the builder; Paths has what lies where the settings say."""
+        return Instance()
 
     @property
     def prefix_path(self) -> Path:

@@ -14,7 +14,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import failures, machines
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.machines import Machine
-from darlingbuilder.core.paths import ALIAS, OUR_MACHINES, Paths, public_half
+from darlingbuilder.core.paths import Paths, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring
 from darlingbuilder.steps.layers import UnmetError
@@ -39,7 +39,7 @@ class Access:
     def registered(self) -> Machine | None:
         """The builder among the machines that Nix itself finds; None if it finds none."""
         builders = str(self.world.nix.settings().get("builders", ""))
-        return machines.find(machines.expand(builders, self._text).entries)
+        return machines.find(machines.expand(builders, self._text).entries, self.settings.names.alias)
 
     @cached_property
     def machine(self) -> Machine:
@@ -54,9 +54,10 @@ class Access:
                 hint="mend that, and it is back by itself; at once by: darlingbuilder restart",
             )
         if self.settings.register:
+            ours = self.settings.names
             raise UnmetError(
-                f"Nix finds no machine {ALIAS} for {machines.SYSTEM}: its setting builders does not lead to one",
-                hint=f"register it: darlingbuilder init, which writes {OUR_MACHINES}",
+                f"Nix finds no machine {ours.alias} for {machines.SYSTEM}: its setting builders does not lead to one",
+                hint=f"register it: darlingbuilder init, which writes {ours.machines}",
             )
         return self.own
 
@@ -78,9 +79,9 @@ class Access:
     def ssh(self) -> Client:
         """Ssh with the very options that Nix gives it (libstore/ssh.cc): the line's key and its pinned host key."""
         known_hosts = self.scratch / "known_hosts"
-        known_hosts.write_text("".join(f"{ALIAS} {key}\n" for key in self.pinned))
+        known_hosts.write_text("".join(f"{self.settings.names.alias} {key}\n" for key in self.pinned))
         key = ("-i", self.machine.key) if self.machine.key else ()
-        return Client(ALIAS, (*self._own_alias, *key, f"-oUserKnownHostsFile={known_hosts}"))
+        return Client(self.settings.names.alias, (*self._own_alias, *key, f"-oUserKnownHostsFile={known_hosts}"))
 
     @property
     def store(self) -> str:

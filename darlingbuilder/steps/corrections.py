@@ -9,7 +9,7 @@ from darlingbuilder.adapters.sshclient import Login
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import shim
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import ALIAS, GUEST_PROFILE, SHIM, Paths
+from darlingbuilder.core.paths import GUEST_PROFILE, SHIM, Paths
 from darlingbuilder.core.settings import Settings
 
 # What the lines of the probe's answer say, each with the nonce: the session is there, a signal has ended no more than
@@ -108,7 +108,7 @@ def login(settings: Settings, world: World) -> Login:
         port=settings.sshd_port,
         key=world.host.real(paths.key),
         known_hosts=world.host.real(paths.known_hosts),
-        alias=ALIAS,
+        alias=settings.names.alias,
     )
 
 

@@ -8,7 +8,6 @@ from darlingbuilder.adapters import flocks
 from darlingbuilder.adapters.procfs import Process
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError
-from darlingbuilder.core.paths import KEYS_LOCK, LOCK, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.overview import slots
@@ -34,14 +33,15 @@ class Idling:
     def _needs(self) -> Iterator[str]:
         if not flocks.can_be_seen():
             yield "the kernel's locks cannot be seen"
-        if flocks.held(self.world.host.real(path) for path in (LOCK, KEYS_LOCK)):
+        names = self.settings.names
+        if flocks.held(self.world.host.real(path) for path in (names.lock, names.keys_lock)):
             yield "init, uninstall or keys is at work"
-        if used := slots.of_ours(self.world.host):
+        if used := slots.of_ours(self.world.host, names.alias):
             yield f"{used} slot(s) of the host's Nix are in use"
         yield from self._processes()
 
     def _processes(self) -> Iterator[str]:
-        serve = self.world.systemd.unit(UNIT).main_pid
+        serve = self.world.systemd.unit(self.settings.names.unit).main_pid
         listener = Listening(self.settings, self.world).process()
         processes = self.world.darling.processes()
         if listener is None:

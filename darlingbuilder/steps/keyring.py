@@ -8,13 +8,13 @@ from darlingbuilder.core import keypair
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.note import Note
-from darlingbuilder.core.paths import ALIAS, Paths, next_of, public_half
+from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind, Tree
 
-OUR_COMMENT = f"{ALIAS}@"
+OUR_COMMENT = "darling-builder@"
 # In the public half of a copy that we took of somebody's key; the private one stays as it was given to us.
-IMPORTED_COMMENT = f"{ALIAS}-import@"
+IMPORTED_COMMENT = "darling-builder-import@"
 
 
 class Role(enum.Enum):

@@ -11,7 +11,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import ALIAS, Paths, next_of, public_half
+from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, is_of_ours
@@ -164,7 +164,7 @@ class Keys:
             self.world.host.set_attributes(path, mode=modes[0], owner=ROOT)
 
     def _known_hosts(self, keys: list[PublicKey]) -> ManagedFile:
-        text = "".join(f"{ALIAS} {key.text}\n" for key in keys)
+        text = "".join(f"{self.settings.names.alias} {key.text}\n" for key in keys)
         return ManagedFile(self.world.host, self._paths.known_hosts, text)
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from darlingbuilder.adapters.systemd import UnitState
 from darlingbuilder.core.note import Note
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 
@@ -19,7 +18,7 @@ def notes(settings: Settings, host: Tree, state: UnitState) -> list[Note]:
     found = "no limit" if state.nofile is None else f"a soft limit of {state.nofile}"
     return [
         Note(
-            UNIT,
+            settings.names.unit,
             f"{' '.join(_raising(host, state.drop_ins))} gives {found} of open files, «nofile» is {settings.nofile}. "
             "Nix closes each of them before a build, and in Darling that is slow: 8 small builds took 13.6 s with "
             "20000, 2.6 s with 256",

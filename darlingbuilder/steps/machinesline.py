@@ -8,7 +8,7 @@ from darlingbuilder.core import failures, machines, managed
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import OUR_MACHINES, Paths, public_half
+from darlingbuilder.core.paths import Paths, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring
 
@@ -30,7 +30,7 @@ class MachinesLine:
         """The file that the line belongs in, if any."""
         if not self.settings.guest_nix:
             return None
-        return OUR_MACHINES if self.settings.register else Paths(self.settings).machines
+        return self.settings.names.machines if self.settings.register else Paths(self.settings).machines
 
     def check(self) -> list[Drift]:
         """List what is wrong with the line, and where it should not be."""
@@ -66,7 +66,7 @@ class MachinesLine:
 
     @property
     def _places(self) -> tuple[Path, Path]:
-        return (OUR_MACHINES, Paths(self.settings).machines)
+        return (self.settings.names.machines, Paths(self.settings).machines)
 
     @property
     def _others(self) -> list[Path]:

@@ -9,13 +9,12 @@ from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import METRICS_SERVICE, METRICS_SERVICE_FILE, METRICS_TIMER, METRICS_TIMER_FILE
 
 FLAG = "--textfile="
 # What every file of metrics of ours begins with: the help of its first one.
 OURS = b"# HELP darlingbuilder_"
-_FILES = (METRICS_TIMER_FILE, METRICS_SERVICE_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class MetricsUnits:
     ``command``: what writes it, as systemd reads it.
     """
 
+    names: Instance
     world: World
     textfile: Path | None
     command: str
@@ -35,12 +35,13 @@ class MetricsUnits:
             return [Drift(str(path), "is not wanted: metrics_textfile is unset") for path in self._present()]
         if drift := managed.check(self._files):
             return drift
-        state = self.world.systemd.unit(METRICS_TIMER)
+        timer = self.names.metrics_timer
+        state = self.world.systemd.unit(timer)
         if state.needs_reload or state.load == "not-found":
-            return [Drift(METRICS_TIMER, "systemd has not read the unit file as it is now")]
+            return [Drift(timer, "systemd has not read the unit file as it is now")]
         if state.file_state != "enabled":
-            return [Drift(METRICS_TIMER, f"is {state.file_state or 'not enabled'}")]
-        return [] if state.activity is Activity.ACTIVE else [Drift(METRICS_TIMER, f"is {state.activity.value}")]
+            return [Drift(timer, f"is {state.file_state or 'not enabled'}")]
+        return [] if state.activity is Activity.ACTIVE else [Drift(timer, f"is {state.activity.value}")]
 
     def apply(self) -> None:
         """See Step."""
@@ -51,33 +52,37 @@ class MetricsUnits:
                 self._remove_written()
             managed.converge(self._files)
             self.world.systemd.reload()
-            self.world.systemd.enable(METRICS_TIMER)
-            self.world.systemd.restart(METRICS_TIMER)
+            self.world.systemd.enable(self.names.metrics_timer)
+            self.world.systemd.restart(self.names.metrics_timer)
 
     def revert(self) -> None:
         """See Step."""
         if not self._present():
             return
-        for unit in (METRICS_TIMER, METRICS_SERVICE):
+        for unit in (self.names.metrics_timer, self.names.metrics_service):
             self.world.systemd.stop(unit)
             self.world.systemd.reset_failed(unit)
-        self.world.systemd.disable(METRICS_TIMER)
+        self.world.systemd.disable(self.names.metrics_timer)
         # node_exporter would go on telling what was true once.
         self._remove_written()
-        managed.withdraw(self.world.host, _FILES)
+        managed.withdraw(self.world.host, self._paths)
         self.world.systemd.reload()
+
+    @property
+    def _paths(self) -> tuple[Path, Path]:
+        return (self.names.metrics_timer_file, self.names.metrics_service_file)
 
     @property
     def _files(self) -> list[ManagedFile]:
         host = self.world.host
-        service = render.unit(METRICS_SERVICE, metrics=self.command)
+        service = render.unit("darling-builder-metrics.service", metrics=self.command)
         return [
-            ManagedFile(host, METRICS_SERVICE_FILE, service),
-            ManagedFile(host, METRICS_TIMER_FILE, render.unit(METRICS_TIMER)),
+            ManagedFile(host, self.names.metrics_service_file, service),
+            ManagedFile(host, self.names.metrics_timer_file, render.unit("darling-builder-metrics.timer")),
         ]
 
     def _present(self) -> list[Path]:
-        return [path for path in _FILES if managed.is_ours(self.world.host.read(path))]
+        return [path for path in self._paths if managed.is_ours(self.world.host.read(path))]
 
     def _remove_written(self) -> None:
         path = self._written()
@@ -86,7 +91,7 @@ class MetricsUnits:
 
     def _written(self) -> Path | None:
         """Give the file that the installed unit writes; None if there is none of ours."""
-        content = self.world.host.read(METRICS_SERVICE_FILE) or b""
+        content = self.world.host.read(self.names.metrics_service_file) or b""
         found = re.search(r"^ExecStart=(.*)", content.decode(errors="replace"), re.MULTILINE)
         if not found or not managed.is_ours(content):
             return None

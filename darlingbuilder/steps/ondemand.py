@@ -1,6 +1,5 @@
 """A builder that starts with the first connection: its door opened and closed, itself woken and sent to rest."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +9,12 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import SystemdError
-from darlingbuilder.core.paths import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT
 from darlingbuilder.core.settings import Settings
 
 _NANOSECONDS = 1e9
 # What shutting down takes beyond the builds' own time.
 _SECONDS_TO_STOP = 60
 _SECONDS_TO_KNOCK = 5
-_READ: Mapping[str, Path] = {SOCKET: SOCKET_FILE, PROXY: PROXY_FILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +26,41 @@ class OnDemand:
 
     def check(self) -> list[Drift]:
         """List what keeps a connection from starting the builder. That it is down is no difference."""
-        socket = self.world.systemd.unit(SOCKET)
+        names = self.settings.names
+        socket = self.world.systemd.unit(names.socket)
         if socket.activity is not Activity.ACTIVE:
-            return [Drift(SOCKET, f"is {socket.activity.value} ({socket.sub})")]
+            return [Drift(names.socket, f"is {socket.activity.value} ({socket.sub})")]
+        read = {names.socket: names.socket_file, names.proxy: names.proxy_file}
         return [
-            Drift(unit, f"runs with an older {path}") for unit, path in _READ.items() if self._is_older(unit, path)
+            Drift(unit, f"runs with an older {path}") for unit, path in read.items() if self._is_older(unit, path)
         ]
 
     def reopen(self) -> None:
         """Open the door with the units as they are now, whatever became of it; the builder must be down."""
         # systemd refuses a socket whose service runs.
-        for unit in (SOCKET, PROXY):
+        for unit in (self.settings.names.socket, self.settings.names.proxy):
             self.world.systemd.stop(unit)
             self.world.systemd.reset_failed(unit)
-        self.world.systemd.start(SOCKET)
+        self.world.systemd.start(self.settings.names.socket)
 
     def close(self) -> None:
         """Stop the builder and let nobody start it again. Builds that run come through the proxy: it goes last."""
-        for unit in (SOCKET, UNIT, PROXY):
+        for unit in (self.settings.names.socket, self.settings.names.unit, self.settings.names.proxy):
             self.world.systemd.stop(unit)
 
     def wake(self) -> None:
         """Start the builder as a connection does, so that it rests again when it is idle. Raises SystemdError."""
-        self.world.systemd.start(UNIT)
-        self.world.systemd.start(PROXY)
+        self.world.systemd.start(self.settings.names.unit)
+        self.world.systemd.start(self.settings.names.proxy)
         self.knock()
 
     def hold(self) -> None:
         """Have connections wait at the socket while the builder is not there, or not yet as it should be."""
         # One that is only about to start waits for the builder already. It is not to be kept from that: where the
         # builder does not start, it turns the connections away.
-        if self.world.systemd.unit(PROXY).activity is Activity.ACTIVE:
-            self.world.systemd.begin_stop(PROXY)
-            log.info("connections wait until the builder is back", unit=UNIT)
+        if self.world.systemd.unit(self.settings.names.proxy).activity is Activity.ACTIVE:
+            self.world.systemd.begin_stop(self.settings.names.proxy)
+            log.info("connections wait until the builder is back", unit=self.settings.names.unit)
 
     def knock(self) -> None:
         """Come and go as a connection: only from the end of one does the proxy count the time without any."""
@@ -72,12 +71,13 @@ class OnDemand:
 
         Raises SystemdError if it does not stop.
         """
-        before = self.world.systemd.unit(UNIT).main_pid
+        systemd, unit = self.world.systemd, self.settings.names.unit
+        before = systemd.unit(unit).main_pid
         # Not «stop»: a connection may come before that is over, and its start would take the place of the job.
-        self.world.systemd.begin_stop(UNIT)
+        systemd.begin_stop(unit)
         seconds = self.settings.grace + _SECONDS_TO_STOP
-        if before and not wait.until(lambda: self.world.systemd.unit(UNIT).main_pid != before, seconds=seconds):
-            raise SystemdError(f"{UNIT} has not stopped within {seconds} s", hint="see: darlingbuilder logs")
+        if before and not wait.until(lambda: systemd.unit(unit).main_pid != before, seconds=seconds):
+            raise SystemdError(f"{unit} has not stopped within {seconds} s", hint="see: darlingbuilder logs")
 
     def _is_older(self, unit: str, path: Path) -> bool:
         found, state = self.world.host.attributes(path), self.world.systemd.unit(unit)

@@ -71,7 +71,7 @@ class Ownership:
 
     def _refuse_second_builder(self) -> None:
         """Refuse to take unit, alias and registration, of which a machine has one each, from another builder."""
-        first = installed_state(self.world.host)
+        first = installed_state(self.config.settings.names, self.world.host)
         if first is None or not self.world.host.attributes(Paths(Settings(state=str(first))).marker):
             return
         raise ConfigError(

@@ -8,7 +8,6 @@ from darlingbuilder.adapters import nixclient, sshclient, tcp
 from darlingbuilder.adapters.process import TIMED_OUT, Completed
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.machines import SYSTEM
-from darlingbuilder.core.paths import ALIAS, SOCKET, UNIT
 from darlingbuilder.steps import trial
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Layer, UnmetError
@@ -25,7 +24,7 @@ _REBUFFS = {
 }
 # What ssh and Nix say on stderr, and what to do about it; the first that is found counts.
 _REMEDIES = (
-    ("Could not resolve hostname", f"ssh does not know the alias {ALIAS}; make it anew: darlingbuilder init"),
+    ("Could not resolve hostname", "ssh does not know the builder's alias; make it anew: darlingbuilder init"),
     ("Host key verification failed", "somebody else listens on the port, or the alias's known_hosts is not ours"),
     ("UNPROTECTED PRIVATE KEY", "the key must be root's alone; let init mend it: darlingbuilder init"),
     ("not accessible: No such file", "the key is gone; let init mend it: darlingbuilder init"),
@@ -49,17 +48,17 @@ _REMEDIES = (
 def _unit(access: Access, seconds: float) -> str:
     if access.settings.on_demand:
         _rouse(access, seconds)
-    state = access.world.systemd.unit(UNIT)
+    state = access.world.systemd.unit(access.settings.names.unit)
     if state.activity is not Activity.ACTIVE:
-        raise UnmetError(f"{UNIT} is {state.activity.value} ({state.sub})")
-    return f"{UNIT} is active, pid {state.main_pid}"
+        raise UnmetError(f"{access.settings.names.unit} is {state.activity.value} ({state.sub})")
+    return f"{access.settings.names.unit} is active, pid {state.main_pid}"
 
 
 def _rouse(access: Access, seconds: float) -> None:
     """Have a connection start a builder on demand, as a build has."""
-    state = access.world.systemd.unit(SOCKET)
+    state = access.world.systemd.unit(access.settings.names.socket)
     if state.activity is not Activity.ACTIVE:
-        raise UnmetError(f"{SOCKET} is {state.activity.value} ({state.sub})")
+        raise UnmetError(f"{access.settings.names.socket} is {state.activity.value} ({state.sub})")
     tcp.banner(access.settings.port, timeout=seconds)
 
 
@@ -159,7 +158,7 @@ def _failure(said: Completed, what: str, seconds: float) -> UnmetError:
     return UnmetError(f"{what}: {' / '.join(line.strip() for line in words[-4:])}", hint=remedy)
 
 
-_DOWN = f"darlingbuilder status says what is wrong, darlingbuilder start starts it; else: journalctl --unit {UNIT}"
+_DOWN = "darlingbuilder status says what is wrong, darlingbuilder start starts it; else: darlingbuilder logs"
 
 CONNECTION: tuple[Layer[Access], ...] = (
     # Most of it for a builder on demand that is yet to boot.

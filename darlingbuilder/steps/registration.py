@@ -12,16 +12,13 @@ from darlingbuilder.core import machines, managed, nixconf, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.insertion import Insertion
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
-    ALIAS,
     CONTROL_SOCKETS,
     HOST_NIX_CONF,
     NIX_LOAD,
     NIX_MACHINES,
-    OUR_MACHINES,
-    OUT_OF_SERVICE,
-    SSH_ALIAS,
     SSH_CONFIG,
     TMPFILES,
     VENDOR_SSH_CONFIG,
@@ -41,10 +38,9 @@ PERSIST_SECONDS = 60
 _PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
-_INCLUDE = f"Include {SSH_ALIAS.parent}/*.conf"
-# <URI with / as _>-<slot>, and a lock for uploads.
-_SLOT = re.compile(rf"ssh(-ng)?:__({ALIAS}|{OUT_OF_SERVICE})(-[0-9]+|\.upload-lock)\Z")
-_OURS = (SSH_ALIAS, TMPFILES)
+# Where every alias of ours lies.
+_ALIASES = Instance().ssh_alias.parent
+_INCLUDE = f"Include {_ALIASES}/*.conf"
 _INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 
@@ -96,7 +92,7 @@ class Registration:
 
     def _withdraw(self) -> None:
         daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
-        managed.withdraw(self.world.host, _OURS)
+        managed.withdraw(self.world.host, self._ours)
         sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
         self.world.host.remove(CONTROL_SOCKETS)
         self._remove_slots()
@@ -110,8 +106,11 @@ class Registration:
 
     def _remove_slots(self) -> None:
         """Remove the locks that Nix keeps for the slots of each machine that it has ever built on."""
+        names = self.settings.names
+        # <URI with / as _>-<slot>, and a lock for uploads.
+        slot = re.compile(rf"ssh(-ng)?:__({names.alias}|{names.out_of_service})(-[0-9]+|\.upload-lock)\Z")
         for name in self.world.host.names(NIX_LOAD):
-            if _SLOT.match(name):
+            if slot.match(name):
                 self.world.host.remove(NIX_LOAD / name)
 
     def unread_alias(self) -> list[Drift]:
@@ -119,7 +118,9 @@ class Registration:
         text = self._text(SSH_CONFIG)
         if text is None and (text := self._text(VENDOR_SSH_CONFIG)) is None:
             return []  # our own block is drift already
-        return [] if _includes_alias(text) else [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
+        if _includes(text, self.settings.names.ssh_alias):
+            return []
+        return [Drift(str(SSH_CONFIG), f"lacks «{_INCLUDE}» before its first Host")]
 
     @property
     def _wanted(self) -> bool:
@@ -129,9 +130,13 @@ class Registration:
     def _files(self) -> list[ManagedFile]:
         host = self.world.host
         return [
-            ManagedFile(host, SSH_ALIAS, alias_text(self.settings)),
+            ManagedFile(host, self.settings.names.ssh_alias, alias_text(self.settings)),
             ManagedFile(host, TMPFILES, render.unit("darlingbuilder.tmpfiles.conf", directory=CONTROL_SOCKETS)),
         ]
+
+    @property
+    def _ours(self) -> tuple[Path, Path]:
+        return (self.settings.names.ssh_alias, TMPFILES)
 
     @property
     def _line(self) -> MachinesLine:
@@ -144,12 +149,12 @@ class Registration:
         told = nixconf.said(conf.foreign or "", file=HOST_NIX_CONF, read=self._text)
         builders = told.get("builders", _DEFAULT_BUILDERS)
         by_file = NIX_MACHINES in machines.expand(builders, self._text).files
-        lines = [] if by_file else [f"builders = {machines.with_include(builders, OUR_MACHINES)}"]
+        lines = [] if by_file else [f"builders = {machines.with_include(builders, self.settings.names.machines)}"]
         if _SUBSTITUTES not in told:  # whoever has set it, either way, has meant it
             lines.append(f"{_SUBSTITUTES} = true")
         alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
         return [
-            Insertion(host, NIX_MACHINES, f"@{OUR_MACHINES}\n" if by_file else ""),
+            Insertion(host, NIX_MACHINES, f"@{self.settings.names.machines}\n" if by_file else ""),
             Insertion(host, HOST_NIX_CONF, "".join(f"{line}\n" for line in lines)),
             Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else ""),
         ]
@@ -160,7 +165,7 @@ class Registration:
 
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
-        ours = [path for path in _OURS if managed.is_ours(host.read(path))]
+        ours = [path for path in self._ours if managed.is_ours(host.read(path))]
         # Alone, it is that of an alias which the system's own configuration has.
         if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
@@ -178,15 +183,16 @@ class Registration:
             builders = str(self.world.nix.settings().get("builders", _DEFAULT_BUILDERS))
         except PrerequisiteError:  # no Nix: nothing is in effect, and the files are all there is to check
             return []
-        if OUR_MACHINES in machines.expand(builders, self._text).files:
+        ours = self.settings.names.machines
+        if ours in machines.expand(builders, self._text).files:
             return []
-        return [Drift("Nix's setting builders", f"is {builders!r} in effect, which does not lead to {OUR_MACHINES}")]
+        return [Drift("Nix's setting builders", f"is {builders!r} in effect, which does not lead to {ours}")]
 
     def _require_include(self) -> None:
         if drift := self.unread_alias():
             # At the end, where our block would stand, it would come too late: ssh takes the first value it meets.
             raise PrerequisiteError(
-                f"{drift[0].what} {drift[0].detail}, so that no ssh would see {SSH_ALIAS}",
+                f"{drift[0].what} {drift[0].detail}, so that no ssh would see {self.settings.names.ssh_alias}",
                 hint=f"make this its first line: {_INCLUDE}",
             )
 
@@ -199,8 +205,8 @@ def alias_text(settings: Settings) -> str:
     """Give the ssh_config of the alias, without our header."""
     return render.template(
         "ssh_alias.j2",
-        alias=ALIAS,
-        out_of_service=OUT_OF_SERVICE,
+        alias=settings.names.alias,
+        out_of_service=settings.names.out_of_service,
         port=settings.port,
         user=settings.user,
         key=settings.key,
@@ -226,13 +232,13 @@ def _is_private(found: Attributes) -> bool:
     return (found.kind, found.mode, found.owner) == (Kind.DIRECTORY, _PRIVATE, ROOT)
 
 
-def _includes_alias(text: str) -> bool:
-    """Whether an ssh_config reads our file for every host: includes it before the first Host or Match."""
+def _includes(text: str, alias: Path) -> bool:
+    """Whether an ssh_config reads the file ``alias`` for every host: includes it before the first Host or Match."""
     for line in text.splitlines():
         keyword, *values = line.replace("=", " ", 1).split() or [""]
         if keyword.lower() in {"host", "match"}:
             return False
         patterns = (str(SSH_CONFIG.parent / value.strip('"')) for value in values)
-        if keyword.lower() == "include" and any(fnmatch.fnmatch(str(SSH_ALIAS), pattern) for pattern in patterns):
+        if keyword.lower() == "include" and any(fnmatch.fnmatch(str(alias), pattern) for pattern in patterns):
             return True
     return False

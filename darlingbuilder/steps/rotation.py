@@ -13,7 +13,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import lock, log, machines, wait
 from darlingbuilder.core.errors import BuilderError, NixError
 from darlingbuilder.core.machines import Machine
-from darlingbuilder.core.paths import CONTROL_SOCKETS, LOCK, OUR_MACHINES, next_of, public_half
+from darlingbuilder.core.paths import CONTROL_SOCKETS, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps import probes
@@ -105,7 +105,7 @@ class Rotation:
         # With «register = false» no line pins a key (see Succession), and ssh reads known_hosts for each connection.
         if Role.HOST not in self.roles or not self.settings.register:
             return
-        written = self.world.host.attributes(OUR_MACHINES)
+        written = self.world.host.attributes(self.settings.names.machines)
         since = written.mtime_ns / _NANOSECONDS if written else 0.0
         if self.hooks.ignorant(since):
             log.info("rotating", now="waiting for builds that know the old host key alone", seconds=self.patience)
@@ -142,7 +142,8 @@ class Rotation:
     @contextmanager
     def _locked(self, what: str) -> Iterator[None]:
         # Not all the time: a start of the builder, which a login may bring about, takes this lock, too.
-        with lock.held(self.world.host.real(LOCK), purpose="keys rotate", seconds=_SECONDS_FOR_LOCK):
+        place = self.world.host.real(self.settings.names.lock)
+        with lock.held(place, purpose="keys rotate", seconds=_SECONDS_FOR_LOCK):
             log.info("rotating", now=what)
             yield
 

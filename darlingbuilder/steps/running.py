@@ -8,7 +8,7 @@ from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import lock, log, wait
 from darlingbuilder.core.errors import DarlingError, LockedError
-from darlingbuilder.core.paths import LOCK, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import corrections, deadlock
 from darlingbuilder.steps.draining import Draining
@@ -112,7 +112,7 @@ class Builder:
         if not self.sharing:
             return
         try:
-            with lock.held(self.world.host.real(LOCK), purpose=lock.STARTING, seconds=0):
+            with lock.held(self.world.host.real(self.settings.names.lock), purpose=lock.STARTING, seconds=0):
                 self.sharing.sweep()
         except LockedError as busy:
             log.info("the guest's store is not swept", why=busy)

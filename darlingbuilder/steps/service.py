@@ -6,16 +6,7 @@ from typing import ClassVar
 from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.paths import (
-    GUEST_PROFILE,
-    HOST_KEY,
-    PROXY,
-    SHIM,
-    SOCKET,
-    SSHD_CONFIG,
-    UNIT,
-    UNIT_FILE,
-)
+from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Attributes
 from darlingbuilder.steps.breaker import Breaker
@@ -40,12 +31,12 @@ class Service:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        state = self.world.systemd.unit(UNIT)
+        state = self.world.systemd.unit(self.settings.names.unit)
         if state.activity is Activity.ACTIVE:
             return [*self._check_door(), *self._older_than_files(state)]
         if self.settings.on_demand and _is_quiet(state):
             return self._check_door()
-        return [*self._check_door(), Drift(UNIT, f"is {state.activity.value} ({state.sub})")]
+        return [*self._check_door(), Drift(self.settings.names.unit, f"is {state.activity.value} ({state.sub})")]
 
     def apply(self) -> None:
         """See Step."""
@@ -56,8 +47,8 @@ class Service:
         if self.settings.on_demand:
             self._apply_on_demand()
             return
-        self.world.systemd.reset_failed(UNIT)
-        self.world.systemd.restart(UNIT)
+        self.world.systemd.reset_failed(self.settings.names.unit)
+        self.world.systemd.restart(self.settings.names.unit)
 
     def revert(self) -> None:
         """See Step."""
@@ -70,24 +61,25 @@ class Service:
     def _check_door(self) -> list[Drift]:
         if self.settings.on_demand:
             return self._door.check()
-        left = [unit for unit in (SOCKET, PROXY) if self.world.systemd.unit(unit).activity is Activity.ACTIVE]
+        doors = (self.settings.names.socket, self.settings.names.proxy)
+        left = [unit for unit in doors if self.world.systemd.unit(unit).activity is Activity.ACTIVE]
         return [Drift(unit, "is active, and on_demand is false") for unit in left]
 
     def _apply_on_demand(self) -> None:
-        state = self.world.systemd.unit(UNIT)
+        state = self.world.systemd.unit(self.settings.names.unit)
         if state.activity is Activity.ACTIVE:
             self._door.rest()
         if self._check_door():
             self._door.reopen()
         if not _is_quiet(state) and state.activity is not Activity.ACTIVE:
             # It has failed: it is to show that it starts, before a build has to.
-            self.world.systemd.reset_failed(UNIT)
+            self.world.systemd.reset_failed(self.settings.names.unit)
             self._door.wake()
 
     def _older_than_files(self, state: UnitState) -> list[Drift]:
         guest = self.world.darling.files()
         read_at_start: dict[str, Attributes | None] = {
-            str(UNIT_FILE): self.world.host.attributes(UNIT_FILE),
+            str(self.settings.names.unit_file): self.world.host.attributes(self.settings.names.unit_file),
             str(SSHD_CONFIG): guest.attributes(SSHD_CONFIG),
             str(SHIM): guest.attributes(SHIM),
             str(HOST_KEY): guest.attributes(HOST_KEY),
@@ -95,7 +87,7 @@ class Service:
             str(GUEST_PROFILE): nix_tree(self.settings, self.world).attributes(DEFAULT),
         }
         return [
-            Drift(UNIT, f"runs with an older {path}")
+            Drift(self.settings.names.unit, f"runs with an older {path}")
             for path, found in read_at_start.items()
             if found and found.mtime_ns / _NANOSECONDS > state.since
         ]

@@ -13,7 +13,7 @@ from darlingbuilder.adapters import accounts, archive, volumes
 from darlingbuilder.adapters.archive import Way
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError, CommandError, ForeignFileError, UsageError
-from darlingbuilder.core.paths import HOST_ROOTS, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind, Owner, Tree
 from darlingbuilder.steps.exchange import Exchange
@@ -197,12 +197,12 @@ class Snapshots:
 
     def _shares(self) -> bool:
         """Whether the store is laid over the host's, or was until its next start."""
-        return self.settings.shares_store or self.world.host.attributes(HOST_ROOTS) is not None
+        return self.settings.shares_store or self.world.host.attributes(self.settings.names.host_roots) is not None
 
     def _traces(self, exchange: Exchange) -> dict[Path, Path]:
         """Leave what tells of a shared store: by it «init» takes back what is shared no more."""
         host, work = self.world.host, self._paths.overlay_work
-        host.make_directory(HOST_ROOTS)
+        host.make_directory(self.settings.names.host_roots)
         ready = exchange.room_for(work)
         host.make_directory(ready, mode=_MODE, owner=ROOT)
         return {ready: work}

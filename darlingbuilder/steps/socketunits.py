@@ -9,12 +9,10 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.ondemand import OnDemand
 
-_FILES = {SOCKET: SOCKET_FILE, PROXY: PROXY_FILE}
 _PROXYD = "systemd-socket-proxyd"
 # A library's program, on nobody's PATH; the last one is NixOS's.
 _PLACES = tuple(map(Path, ("/usr/lib/systemd", "/lib/systemd", "/run/current-system/systemd/lib/systemd")))
@@ -47,10 +45,10 @@ class SocketUnits:
             return
         managed.converge(self._files)
         self.world.systemd.reload()
-        self.world.systemd.enable(SOCKET)
+        self.world.systemd.enable(self.settings.names.socket)
         door = OnDemand(self.settings, self.world)
         # A builder that runs has the port still, or connections that it must not lose; one that starts has a caller.
-        if self.world.systemd.unit(UNIT).activity is not Activity.ACTIVE and door.check():
+        if self.world.systemd.unit(self.settings.names.unit).activity is not Activity.ACTIVE and door.check():
             door.reopen()
 
     def revert(self) -> None:
@@ -60,14 +58,14 @@ class SocketUnits:
     def _withdraw(self, *, spare_connections: bool) -> None:
         if not self._present():
             return
-        self.world.systemd.stop(SOCKET)
+        self.world.systemd.stop(self.settings.names.socket)
         # Builds may go through it, where the builder runs.
-        if not spare_connections or self.world.systemd.unit(UNIT).activity is not Activity.ACTIVE:
-            self.world.systemd.stop(PROXY)
-        for unit in _FILES:
+        if not spare_connections or self.world.systemd.unit(self.settings.names.unit).activity is not Activity.ACTIVE:
+            self.world.systemd.stop(self.settings.names.proxy)
+        for unit in self._paths:
             self.world.systemd.reset_failed(unit)
-        self.world.systemd.disable(SOCKET)
-        managed.withdraw(self.world.host, list(_FILES.values()))
+        self.world.systemd.disable(self.settings.names.socket)
+        managed.withdraw(self.world.host, list(self._paths.values()))
         self.world.systemd.reload()
 
     @property
@@ -79,28 +77,36 @@ class SocketUnits:
         return "install_unit is false" if self.settings.on_demand else "on_demand is false"
 
     @property
+    def _paths(self) -> Mapping[str, Path]:
+        names = self.settings.names
+        return {names.socket: names.socket_file, names.proxy: names.proxy_file}
+
+    @property
     def _files(self) -> list[ManagedFile]:
         rendered = texts(self.settings, self.world.host, self.stop_if_idle)
-        return [ManagedFile(self.world.host, _FILES[unit], text) for unit, text in rendered.items()]
+        return [ManagedFile(self.world.host, self._paths[unit], text) for unit, text in rendered.items()]
 
     def _present(self) -> list[Path]:
-        return [path for path in _FILES.values() if managed.is_ours(self.world.host.read(path))]
+        return [path for path in self._paths.values() if managed.is_ours(self.world.host.read(path))]
 
     def _check_read(self) -> list[Drift]:
-        for unit in _FILES:
+        for unit in self._paths:
             state = self.world.systemd.unit(unit)
             if state.needs_reload or state.load == "not-found":
                 return [Drift(unit, "systemd has not read the unit file as it is now")]
-        state = self.world.systemd.unit(SOCKET)
-        return [] if state.file_state == "enabled" else [Drift(SOCKET, f"is {state.file_state or 'not enabled'}")]
+        socket = self.settings.names.socket
+        state = self.world.systemd.unit(socket)
+        return [] if state.file_state == "enabled" else [Drift(socket, f"is {state.file_state or 'not enabled'}")]
 
 
 def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str]:
     """Give the units by name."""
+    names = settings.names
     return {
-        SOCKET: render.unit(SOCKET, listen=listen_line(settings.port)),
-        PROXY: render.unit(
-            PROXY,
+        names.socket: render.unit("darling-builder.socket", listen=listen_line(settings.port), proxy=names.proxy),
+        names.proxy: render.unit(
+            "darling-builder-proxy.service",
+            unit=names.unit,
             proxyd=proxyd(host) or _PLACES[0] / _PROXYD,
             idle_timeout=settings.idle_timeout,
             private_port=settings.private_port,

@@ -2,14 +2,14 @@
 
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core.paths import SOCKET, UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.ondemand import OnDemand
 
 
-def is_wanted(world: World) -> bool:
+def is_wanted(settings: Settings, world: World) -> bool:
     """Whether the service runs, or a connection would start it."""
-    return any(world.systemd.unit(unit).activity is not Activity.INACTIVE for unit in (UNIT, SOCKET))
+    names = settings.names
+    return any(world.systemd.unit(unit).activity is not Activity.INACTIVE for unit in (names.unit, names.socket))
 
 
 def bring_down(settings: Settings, world: World) -> None:
@@ -20,6 +20,6 @@ def bring_down(settings: Settings, world: World) -> None:
 
 def make_way(settings: Settings, world: World) -> None:
     """Bring down what runs; a service that is about to start is left to it, for this may be its own hook."""
-    if world.systemd.unit(UNIT).activity is Activity.ACTIVE:
+    if world.systemd.unit(settings.names.unit).activity is Activity.ACTIVE:
         OnDemand(settings, world).close()
     world.darling.shutdown()

@@ -69,7 +69,7 @@ class Store:
                 files.remove(GUEST_NIX)
             files.remove_if_empty(GUEST_NIX)
             Overlay(self.settings, self.world).withdraw()
-            HostRoots(self.world).remove()
+            HostRoots(self.settings.names.host_roots, self.world).remove()
             deadlock.sweep(self.world)
 
     def _check_place(self) -> list[Drift]:
@@ -88,7 +88,9 @@ class Store:
 
     def _check_sharing(self) -> list[Drift]:
         overlay = Overlay(self.settings, self.world)
-        return overlay.check() if self.settings.shares_store else overlay.leftovers() + parting.leftovers(self.world)
+        if self.settings.shares_store:
+            return overlay.check()
+        return overlay.leftovers() + parting.leftovers(self.settings, self.world)
 
     def _make_directory(self) -> None:
         files = self.world.darling.files()

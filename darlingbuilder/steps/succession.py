@@ -9,7 +9,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, machines
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.machines import Machine
-from darlingbuilder.core.paths import ALIAS, Paths, next_of
+from darlingbuilder.core.paths import Paths, next_of
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role
@@ -72,14 +72,14 @@ class Succession:
         registered = self._registered()
         if registered and registered.host_key:
             raise KeyFileError(
-                f"the machines line of {ALIAS}, which is not ours, pins the host key in use",
+                f"the machines line of {self.settings.names.alias}, which is not ours, pins the host key in use",
                 hint="leave the key out of it (NixOS: no publicHostKey), which leaves it to ssh and to "
                 f"{Paths(self.settings).known_hosts}; then again",
             )
-        known = Client(ALIAS).effective().get("userknownhostsfile", "") if registered else None
+        known = Client(self.settings.names.alias).effective().get("userknownhostsfile", "") if registered else None
         if known is not None and str(Paths(self.settings).known_hosts) not in known.split():
             raise KeyFileError(
-                f"ssh looks for the host key of {ALIAS} in {known}, which is not ours",
+                f"ssh looks for the host key of {self.settings.names.alias} in {known}, which is not ours",
                 hint=f"name ours in the alias: UserKnownHostsFile {Paths(self.settings).known_hosts}; then again",
             )
 
@@ -164,7 +164,7 @@ class Succession:
 
     def _registered(self) -> Machine | None:
         builders = str(self.world.nix.settings().get("builders", ""))
-        return machines.find(machines.expand(builders, self._text).entries)
+        return machines.find(machines.expand(builders, self._text).entries, self.settings.names.alias)
 
     def _text(self, path: Path) -> str | None:
         content = self.world.host.read(path)

@@ -14,8 +14,9 @@ from darlingbuilder.core import config, managed, render
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.core.paths import LOCK, PROXY, SOCKET, UNIT, UNIT_FILE, WALLED, WALLED_DATABASE, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import metricsunits, walls
 from darlingbuilder.steps.metricsunits import MetricsUnits
@@ -25,7 +26,6 @@ from darlingbuilder.steps.socketunits import SocketUnits
 ON_DEMAND, STOP_IF_IDLE, HOLD = "on-demand", "stop-if-idle", "hold"
 _NAME = "darlingbuilder"
 _MASK = os.devnull
-_MASKED = Drift(UNIT, "is masked")
 _STATE_FLAG = f"{config.table()['state'].flag}="
 # What serve reads at its start and the rest of the unit does not say.
 _SERVED = frozenset({"darling", "compat", "compat_builds", "store", "store_validity", "min_free", "max_free"})
@@ -47,8 +47,8 @@ class Units:
 
     def check(self) -> list[Drift]:
         """See Step."""
-        if self.world.host.link(UNIT_FILE) == _MASK:
-            return [_MASKED]
+        if self.world.host.link(self._names.unit_file) == _MASK:
+            return [self._masked]
         if not self.config.settings.install_unit:
             return self._check_brought()
         return managed.check([self._file]) or self._check_read() or self._sockets.check() or self._metrics.check()
@@ -58,15 +58,15 @@ class Units:
         if not self.config.settings.install_unit:
             self._rely_on_brought()
             return
-        if self.world.host.link(UNIT_FILE) == _MASK:
-            self.world.host.remove(UNIT_FILE)
+        if self.world.host.link(self._names.unit_file) == _MASK:
+            self.world.host.remove(self._names.unit_file)
         if self.config.settings.on_demand:
             # While its file still says where it was linked.
-            self.world.systemd.disable(UNIT)
+            self.world.systemd.disable(self._names.unit)
         managed.converge([self._file])
         self.world.systemd.reload()
         if not self.config.settings.on_demand:
-            self.world.systemd.enable(UNIT)
+            self.world.systemd.enable(self._names.unit)
         self._sockets.apply()
         self._metrics.apply()
 
@@ -78,16 +78,24 @@ class Units:
             self._withdraw()
 
     def _withdraw(self) -> None:
-        self.world.systemd.disable(UNIT)
-        managed.withdraw(self.world.host, [UNIT_FILE])
+        self.world.systemd.disable(self._names.unit)
+        managed.withdraw(self.world.host, [self._names.unit_file])
         self.world.systemd.reload()
-        self.world.systemd.reset_failed(UNIT)
+        self.world.systemd.reset_failed(self._names.unit)
+
+    @property
+    def _names(self) -> Instance:
+        return self.config.settings.names
+
+    @property
+    def _masked(self) -> Drift:
+        return Drift(self._names.unit, "is masked")
 
     @property
     def _metrics(self) -> MetricsUnits:
         textfile = self.config.settings.metrics_textfile
         command = _command(*program(), "metrics", f"{metricsunits.FLAG}{textfile}", *_state_flag(self.config))
-        return MetricsUnits(self.world, Path(textfile) if textfile else None, command)
+        return MetricsUnits(self._names, self.world, Path(textfile) if textfile else None, command)
 
     @property
     def _sockets(self) -> SocketUnits:
@@ -95,29 +103,32 @@ class Units:
 
     @property
     def _file(self) -> ManagedFile:
-        return ManagedFile(self.world.host, UNIT_FILE, text(self.config))
+        return ManagedFile(self.world.host, self._names.unit_file, text(self.config))
 
     @property
     def _is_left(self) -> bool:
         """Whether a unit file of ours is there; the link of a mask is none."""
-        return self.world.host.link(UNIT_FILE) is None and managed.is_ours(self.world.host.read(UNIT_FILE))
+        file = self._names.unit_file
+        return self.world.host.link(file) is None and managed.is_ours(self.world.host.read(file))
 
     def _check_read(self) -> list[Drift]:
-        state = self.world.systemd.unit(UNIT)
+        unit = self._names.unit
+        state = self.world.systemd.unit(unit)
         if state.load == "masked":
-            return [_MASKED]
+            return [self._masked]
         if state.needs_reload or state.load == "not-found":
-            return [_unread(UNIT)]
+            return [_unread(unit)]
         if self.config.settings.on_demand:
-            return [Drift(UNIT, "is enabled, and on_demand is true")] if state.file_state == "enabled" else []
-        return [] if state.file_state == "enabled" else [Drift(UNIT, f"is {state.file_state or 'not enabled'}")]
+            return [Drift(unit, "is enabled, and on_demand is true")] if state.file_state == "enabled" else []
+        return [] if state.file_state == "enabled" else [Drift(unit, f"is {state.file_state or 'not enabled'}")]
 
     def _check_brought(self) -> list[Drift]:
         if self._is_left:
-            return [Drift(str(UNIT_FILE), "is not wanted: install_unit is false")]
+            return [Drift(str(self._names.unit_file), "is not wanted: install_unit is false")]
         if drift := self._sockets.check():
             return drift
-        for unit in (UNIT, SOCKET, PROXY) if self.config.settings.on_demand else (UNIT,):
+        names = self._names
+        for unit in (names.unit, names.socket, names.proxy) if self.config.settings.on_demand else (names.unit,):
             state = self.world.systemd.unit(unit)
             if state.load != "loaded":
                 return [Drift(unit, f"is {state.load}, and install_unit is false")]
@@ -152,9 +163,9 @@ def text(chosen: Config) -> str:
         nofile=settings.nofile,
         limits=settings.limits,
         openings=walls.openings(settings, program()[0]),
-        lock=LOCK,
-        walled=WALLED.name,
-        walled_database=WALLED_DATABASE,
+        lock=settings.names.lock,
+        walled=settings.names.walled.name,
+        walled_database=settings.names.walled_database,
         # Two boots of two attempts, two trials of two Nixes; sshd's first greeting or session that takes longer
         # than it may ends the start; and filling the store before.
         start_seconds=10 * settings.boot_timeout + 600,
@@ -183,9 +194,9 @@ def located(script: Path, called: Path) -> list[str]:
     return [str(found)] if found else [sys.executable, "-m", _NAME]
 
 
-def installed_state(host: Tree) -> Path | None:
+def installed_state(names: Instance, host: Tree) -> Path | None:
     """Give the state directory of the builder that the installed unit runs, whoever installed it; None if none."""
-    content = host.read(UNIT_FILE) or b""
+    content = host.read(names.unit_file) or b""
     found = re.search(r"^ExecStart=(.*)", content.decode(errors="replace"), re.MULTILINE)
     words = shlex.split(found[1]) if found else []
     if "serve" not in words or not any(Path(word).name == _NAME for word in words):

@@ -1,6 +1,7 @@
 """The system user that the guest runs as."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from darlingbuilder.adapters.process import Account
@@ -9,7 +10,6 @@ from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ConfigError
 from darlingbuilder.core.managed import HEADER, ManagedFile
-from darlingbuilder.core.paths import SYSUSERS
 from darlingbuilder.core.settings import Settings
 
 
@@ -49,28 +49,32 @@ class User:
         # The file is the proof that the user is ours: it goes last.
         if self._is_ours:
             self.world.accounts.delete(self.settings.user)
-        managed.withdraw(self.world.host, [SYSUSERS])
+        managed.withdraw(self.world.host, [self._path])
         # A directory that only administrators fill, and that not every system has.
-        self.world.host.remove_if_empty(SYSUSERS.parent)
+        self.world.host.remove_if_empty(self._path.parent)
+
+    @property
+    def _path(self) -> Path:
+        return self.settings.names.sysusers
 
     @property
     def _is_ours(self) -> bool:
-        content = self.world.host.read(SYSUSERS) or b""
+        content = self.world.host.read(self._path) or b""
         words = (line.split() for line in content.decode(errors="replace").splitlines())
         return content.startswith(HEADER.encode()) and any(entry[:2] == ["u", self.settings.user] for entry in words)
 
     @property
     def _file(self) -> ManagedFile:
         return ManagedFile(
-            self.world.host, SYSUSERS, render.unit("darlingbuilder.sysusers.conf", user=self.settings.user)
+            self.world.host, self._path, render.unit("darlingbuilder.sysusers.conf", user=self.settings.user)
         )
 
     def _create(self) -> None:
-        self.world.accounts.create(SYSUSERS)
+        self.world.accounts.create(self._path)
         account = self.world.accounts.find(self.settings.user)
         if account is None or _is_root(account):
             raise BuilderError(
-                f"systemd-sysusers did not make the user {self.settings.user} that {SYSUSERS} describes",
+                f"systemd-sysusers did not make the user {self.settings.user} that {self._path} describes",
                 hint=f"make a system user {self.settings.user} by other means; it is then used as it is",
             )
 

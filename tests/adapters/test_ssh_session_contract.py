@@ -14,9 +14,10 @@ from darlingbuilder.adapters.process import TIMED_OUT, Start
 from darlingbuilder.adapters.ssh import OpenSsh, Ssh
 from darlingbuilder.adapters.sshclient import Login
 from darlingbuilder.core import keypair, wait
-from darlingbuilder.core.paths import ALIAS, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.listening import Listening
+from tests.names import ALIAS
 from tests.real import MAY_BE_CHANGED
 from tests.steps.prerequisites.machine import free_port
 from tests.steps.running_builder import site

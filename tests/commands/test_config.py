@@ -10,7 +10,7 @@ from darlingbuilder.commands import config as command
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ConfigError
-from darlingbuilder.core.paths import PROXY, SOCKET, UNIT
+from tests.names import PROXY, SOCKET, UNIT
 
 
 def load(tmp_path: Path, toml: str) -> Config:

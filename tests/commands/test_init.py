@@ -13,13 +13,14 @@ from darlingbuilder.commands.context import Context
 from darlingbuilder.core import lock
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import BuilderError, ExitCode, LockedError, PrerequisiteError, SystemdError
-from darlingbuilder.core.paths import LOCK, SSHD_CONFIG, UNIT
+from darlingbuilder.core.paths import SSHD_CONFIG
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import survey
 from darlingbuilder.steps.plan import build
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld
+from tests.names import LOCK, UNIT
 
 HOOK = "SYSTEMD_EXEC_PID"
 

@@ -11,11 +11,12 @@ from darlingbuilder.commands import keys
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import keypair, lock
 from darlingbuilder.core.errors import BuilderError, ExitCode, KeyFileError, LockedError, UsageError
-from darlingbuilder.core.paths import KEYS_LOCK, Paths, next_of
+from darlingbuilder.core.paths import Paths, next_of
 from darlingbuilder.core.settings import Settings
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import seen
 from tests.fakes.world import FakeWorld
+from tests.names import KEYS_LOCK
 
 PATHS = Paths(Settings())
 

@@ -8,11 +8,11 @@ import pytest
 from darlingbuilder.commands import ondemand, unit
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.core.paths import PROXY, SOCKET, UNIT
 from darlingbuilder.verbs import VERBS
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
+from tests.names import PROXY, SOCKET, UNIT
 from tests.steps.prerequisites.machine import free_port
 
 

@@ -10,9 +10,9 @@ import pytest
 from darlingbuilder.commands import reset
 from darlingbuilder.core import lock
 from darlingbuilder.core.errors import BuilderError, ExitCode, LockedError, UsageError
-from darlingbuilder.core.paths import LOCK, UNIT
 from tests.commands.builder import called, machine, make
 from tests.fakes.world import FakeWorld
+from tests.names import LOCK, UNIT
 
 PLANTED = Path("/private/planted")
 

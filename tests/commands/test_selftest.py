@@ -10,8 +10,8 @@ from darlingbuilder.commands import selftest
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import config, marker
 from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode
-from darlingbuilder.core.paths import UNIT
 from tests.fakes.host import Host, make_host
+from tests.names import UNIT
 
 
 def make_context(host: Host, *, port: int = 2222, made: bool = True) -> Context:

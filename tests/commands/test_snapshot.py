@@ -10,11 +10,12 @@ import pytest
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import snapshot
 from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode, UsageError
-from darlingbuilder.core.paths import SOCKET, UNIT, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
+from tests.names import SOCKET, UNIT
 
 pytestmark = pytest.mark.skipif(process.find("zstd") is None, reason="this machine has no zstd")
 FILE = Path("/private/state")

@@ -11,12 +11,13 @@ from darlingbuilder import cli
 from darlingbuilder.commands import status
 from darlingbuilder.core import serving
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.core.paths import SSHD_CONFIG, UNIT, Paths
+from darlingbuilder.core.paths import SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.plan import build
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld
+from tests.names import UNIT
 
 
 @pytest.fixture

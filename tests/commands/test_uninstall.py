@@ -8,11 +8,12 @@ import pytest
 from darlingbuilder.commands import uninstall
 from darlingbuilder.core import lock
 from darlingbuilder.core.errors import BuilderError, ExitCode, LockedError
-from darlingbuilder.core.paths import LOCK, UNIT, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen
 from tests.fakes.world import FakeWorld
+from tests.names import LOCK, UNIT
 
 PATHS = Paths(Settings())
 

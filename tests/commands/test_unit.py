@@ -8,13 +8,13 @@ import pytest
 
 from darlingbuilder.commands import unit
 from darlingbuilder.core.errors import BuilderError, ExitCode, SystemdError
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.draining import AT_ONCE
 from darlingbuilder.verbs import VERBS
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
+from tests.names import UNIT
 
 
 @pytest.fixture

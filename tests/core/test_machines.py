@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from darlingbuilder.core import machines
 from darlingbuilder.core.machines import Machine, Place
 from darlingbuilder.core.settings import Settings
+from tests.names import ALIAS
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGc8 darling-builder\n"
 _words = st.text("abcXYZ019._+-", min_size=1).filter(lambda word: word != "-")
@@ -87,11 +88,11 @@ def test_our_builder_is_found_among_foreign_and_broken_lines() -> None:
     other_system = "ssh-ng://darling-builder x86_64-linux k"
     ours = "ssh-ng://darling-builder x86_64-darwin k 2"
 
-    found = machines.find([broken, other_system, ours])
+    found = machines.find([broken, other_system, ours], ALIAS)
 
     assert found is not None
     assert found.jobs == "2"
-    assert machines.find([broken, other_system]) is None
+    assert machines.find([broken, other_system], ALIAS) is None
 
 
 def test_includes_are_followed_at_any_depth_and_a_missing_file_counts_as_empty() -> None:

@@ -9,11 +9,12 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, machines
 from darlingbuilder.core.errors import BuilderError, DarlingError
 from darlingbuilder.core.machines import Machine
-from darlingbuilder.core.paths import AUTHORIZED_KEYS, HOST_KEY, OUR_MACHINES, Paths, public_half
+from darlingbuilder.core.paths import AUTHORIZED_KEYS, HOST_KEY, Paths, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 from tests.fakes.fuse import Fuse
 from tests.fakes.world import FakeWorld
+from tests.names import ALIAS, OUR_MACHINES
 
 Pins = tuple[str, ...]
 
@@ -132,7 +133,7 @@ class Callers:
 
     def _pinned(self) -> Pins:
         text = (self.world.host.read(OUR_MACHINES) or b"").decode()
-        machine = machines.find(machines.expand(text, lambda _: None).entries)
+        machine = machines.find(machines.expand(text, lambda _: None).entries, ALIAS)
         return machine.pinned if machine else ()
 
     def _known(self) -> Pins:

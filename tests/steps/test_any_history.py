@@ -13,14 +13,9 @@ from darlingbuilder.core.paths import (
     GUEST_NIX,
     HOST_KEY,
     NIX_CONF,
-    OUR_MACHINES,
     PASSWD,
-    SSH_ALIAS,
     SSHD_CONFIG,
-    SYSUSERS,
     TMPFILES,
-    UNIT,
-    UNIT_FILE,
     Paths,
     public_half,
 )
@@ -28,6 +23,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind, Tree
 from tests.fakes.furnished import chosen
 from tests.fakes.history import machine
+from tests.names import OUR_MACHINES, SSH_ALIAS, SYSUSERS, UNIT, UNIT_FILE
 
 PATHS = Paths(Settings())
 PRIVATE = (PATHS.key, PATHS.host_key)

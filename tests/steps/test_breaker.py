@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from darlingbuilder.core import failures, machines
-from darlingbuilder.core.paths import OUR_MACHINES, UNIT, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.machinesline import MachinesLine
@@ -15,6 +15,7 @@ from darlingbuilder.steps.registration import Registration
 from tests.commands.builder import machine, make
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld
+from tests.names import OUR_MACHINES, UNIT
 
 SETTINGS = chosen().settings
 OURS, OUT = "ssh-ng://darling-builder", "ssh-ng://darling-builder-out-of-service"

@@ -12,13 +12,14 @@ from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.procfs import Process
 from darlingbuilder.core import marker
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import LOCK, NIX_LOAD, UNIT, Paths
+from darlingbuilder.core.paths import NIX_LOAD, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.idling import Idling
 from tests.commands.builder import machine, make
 from tests.fakes.darling import FakeDarling
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
+from tests.names import LOCK, UNIT
 from tests.steps.prerequisites.machine import listening
 
 SERVER, LAUNCHD, SHELL = 4_194_310, 4_194_311, 4_194_312

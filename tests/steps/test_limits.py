@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core.note import Note
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import limits
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import UNIT
 
 DIRECTORY = Path("/etc/systemd/system")
 

@@ -10,11 +10,12 @@ import pytest
 
 from darlingbuilder.core import shim
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import ALIAS, SHIM, SSHD_CONFIG, Paths
+from darlingbuilder.core.paths import SHIM, SSHD_CONFIG, Paths
 from darlingbuilder.steps.corrections import IPV4, LINKS, SIGNALS, STRAY_LINES, Defect
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.store import Store
 from tests.fakes.live import SSHD, set_by, spelled_out
+from tests.names import ALIAS
 from tests.steps.running_builder import Site, site
 
 # What is wrong by the name of the correction that cures it, in the order in which it shows.

@@ -8,11 +8,12 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.errors import ForeignFileError
-from darlingbuilder.core.paths import METRICS_SERVICE_FILE, METRICS_TIMER, METRICS_TIMER_FILE
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.steps.metricsunits import OURS, MetricsUnits
 from darlingbuilder.steps.units import Units, program
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import METRICS_SERVICE_FILE, METRICS_TIMER, METRICS_TIMER_FILE
 
 TEXTFILE = Path("/srv/metrics/builder.prom")
 OTHER = Path("/srv/metrics/100% $HOME.prom")
@@ -53,7 +54,7 @@ def test_where_nobody_asks_there_is_none(world: FakeWorld) -> None:
 
 
 def test_asked_for_or_no_longer_it_is_drift(world: FakeWorld) -> None:
-    wanted, unwanted = (MetricsUnits(world, path, "true") for path in (TEXTFILE, None))
+    wanted, unwanted = (MetricsUnits(Instance(), world, path, "true") for path in (TEXTFILE, None))
     assert [drift.detail for drift in wanted.check()] == ["absent", "absent"]
     wanted.apply()
     assert {drift.detail for drift in unwanted.check()} == {"is not wanted: metrics_textfile is unset"}

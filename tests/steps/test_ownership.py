@@ -10,13 +10,15 @@ from darlingbuilder.core import marker
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError
-from darlingbuilder.core.paths import UNIT_FILE, Paths
+from darlingbuilder.core.instance import Instance
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind, Owner
 from darlingbuilder.steps.ownership import Ownership, pending
 from darlingbuilder.steps.units import Units, installed_state
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import UNIT_FILE
 
 OTHER = "/srv/other~1"
 PATHS = Paths(Settings())
@@ -102,7 +104,7 @@ def test_a_builder_whose_state_was_deleted_is_in_nobodys_way(world: FakeWorld) -
 @pytest.mark.parametrize("text", [b"", b"[Service]\nExecStart=/bin/serve --state=/srv/x\n"])
 def test_a_unit_that_is_not_ours_tells_nothing(world: FakeWorld, text: bytes) -> None:
     world.host.write(UNIT_FILE, text)
-    assert installed_state(world.host) is None
+    assert installed_state(Instance(), world.host) is None
 
 
 def test_revert_takes_the_marker_away_and_what_is_empty(world: FakeWorld) -> None:

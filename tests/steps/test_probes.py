@@ -12,13 +12,14 @@ from darlingbuilder.adapters import process
 from darlingbuilder.core import failures
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.machines import parse
-from darlingbuilder.core.paths import NIX_MACHINES, SOCKET, UNIT
+from darlingbuilder.core.paths import NIX_MACHINES
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Layer, UnmetError
 from darlingbuilder.steps.probes import BUILD, CONNECTION
 from tests.fakes import programs
 from tests.fakes.host import HOST_KEY, Host, make_host
+from tests.names import SOCKET, UNIT
 
 KEY = " ".join(HOST_KEY.decode().split()[:2])
 needs_ssh = pytest.mark.skipif(process.find("ssh-keyscan") is None, reason="needs OpenSSH's client")

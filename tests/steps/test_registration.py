@@ -14,8 +14,6 @@ from darlingbuilder.core.paths import (
     CONTROL_SOCKETS,
     HOST_NIX_CONF,
     NIX_MACHINES,
-    OUR_MACHINES,
-    SSH_ALIAS,
     SSH_CONFIG,
     TMPFILES,
     Paths,
@@ -26,6 +24,7 @@ from darlingbuilder.steps.registration import CONNECT_SECONDS, Registration, ali
 from tests.fakes.configured_nix import ConfiguredNix
 from tests.fakes.host import HOST_KEY, make_host
 from tests.fakes.tree import RootlessTree
+from tests.names import ALIAS, OUR_MACHINES, SSH_ALIAS
 
 OFFERED = Paths(Settings()).machines
 needs_ssh = pytest.mark.skipif(process.find("ssh") is None, reason="needs OpenSSH's client")
@@ -64,7 +63,7 @@ def test_nix_is_led_from_its_machines_file_to_our_pinned_line(tmp_path: Path) ->
     host.registration().apply()
 
     entries = machines.expand("@/etc/nix/machines", host.text).entries
-    found = machines.find(entries)
+    found = machines.find(entries, ALIAS)
     assert entries[0] == "ssh://mac x86_64-darwin"
     assert found is not None
     assert found.host_key == HOST_KEY.decode()

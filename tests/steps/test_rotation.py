@@ -10,7 +10,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair
 from darlingbuilder.core.errors import BuilderError, DarlingError, NixError
 from darlingbuilder.core.machines import Machine as Line
-from darlingbuilder.core.paths import HOST_KEY, LOCK, OUR_MACHINES, next_of, public_half
+from darlingbuilder.core.paths import HOST_KEY, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring, Role
 from darlingbuilder.steps.registration import Registration
@@ -22,6 +22,7 @@ from tests.fakes.furnished import furnish, scratch, seen
 from tests.fakes.fuse import fused_world
 from tests.fakes.history import Machine
 from tests.fakes.world import FakeWorld
+from tests.names import LOCK, OUR_MACHINES
 
 BOTH = (Role.USER, Role.HOST)
 

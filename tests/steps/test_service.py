@@ -6,22 +6,12 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core.errors import SystemdError
-from darlingbuilder.core.paths import (
-    HOST_KEY,
-    PROXY,
-    PROXY_FILE,
-    SHIM,
-    SOCKET,
-    SOCKET_FILE,
-    SSHD_CONFIG,
-    UNIT,
-    UNIT_FILE,
-    Paths,
-)
+from darlingbuilder.core.paths import HOST_KEY, SHIM, SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.service import Service
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT, UNIT_FILE
 
 MARKER = Paths(Settings()).marker
 

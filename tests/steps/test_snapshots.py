@@ -12,7 +12,7 @@ import pytest
 from darlingbuilder.adapters import archive, process
 from darlingbuilder.adapters.archive import Way
 from darlingbuilder.core.errors import BuilderError, ForeignFileError, UsageError
-from darlingbuilder.core.paths import HOST_ROOTS, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below
 from darlingbuilder.steps.plan import build
@@ -21,6 +21,7 @@ from tests.fakes.furnished import chosen, seen
 from tests.fakes.history import Machine, machine
 from tests.fakes.nar import registration
 from tests.fakes.nix import add
+from tests.names import HOST_ROOTS
 
 pytestmark = pytest.mark.skipif(process.find("zstd") is None, reason="this machine has no zstd")
 PATHS = Paths(Settings())

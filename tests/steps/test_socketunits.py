@@ -8,11 +8,11 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError
-from darlingbuilder.core.paths import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT, UNIT_FILE
 from darlingbuilder.steps import socketunits
 from darlingbuilder.steps.units import Units, program
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT, UNIT_FILE
 
 FLAGS = {"on_demand": "true", "idle_timeout": "600", "port": "2300", "private_port": "2301"}
 

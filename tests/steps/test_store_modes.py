@@ -9,7 +9,7 @@ import pytest
 
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.errors import GuestPathError
-from darlingbuilder.core.paths import GUEST_NIX, GUEST_OWN, GUEST_OWN_NIX, STORE, UNIT, UNIT_FILE, Paths
+from darlingbuilder.core.paths import GUEST_NIX, GUEST_OWN, GUEST_OWN_NIX, STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind
 from darlingbuilder.steps import store as store_module
@@ -17,6 +17,7 @@ from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.store import Store
 from tests.fakes.furnished import chosen, furnish, scratch, seen, times
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import UNIT, UNIT_FILE
 
 PATHS = Paths(Settings())
 MODES = ("copy", "overlay", "symlink")

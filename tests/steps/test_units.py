@@ -10,11 +10,12 @@ from darlingbuilder import cli
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError, SystemdError
-from darlingbuilder.core.paths import UNIT, UNIT_FILE
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.steps import units as step
 from darlingbuilder.steps.units import Units, installed_state, program
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import UNIT, UNIT_FILE
 
 
 @pytest.fixture
@@ -91,19 +92,19 @@ def test_the_service_is_told_where_its_state_is(world: FakeWorld) -> None:
     Units(chosen(state="/srv/builder"), world).apply()
 
     assert shlex.split(value(world, "ExecStart"))[-1] == "--state=/srv/builder"
-    assert installed_state(world.host) == Path("/srv/builder")
+    assert installed_state(Instance(), world.host) == Path("/srv/builder")
 
 
 def test_the_state_of_an_ordinary_builder_is_the_default_one(units: Units, world: FakeWorld) -> None:
-    assert installed_state(world.host) is None
+    assert installed_state(Instance(), world.host) is None
     units.apply()
-    assert installed_state(world.host) == Path("/var/lib/darling-builder")
+    assert installed_state(Instance(), world.host) == Path("/var/lib/darling-builder")
 
 
 @pytest.mark.parametrize("content", [b"", b"# managed by darlingbuilder\n", b"[Service]\nExecStart=/bin/true\n"])
 def test_a_unit_that_says_nothing_of_a_state_has_none(world: FakeWorld, content: bytes) -> None:
     world.host.write(UNIT_FILE, content)
-    assert installed_state(world.host) is None
+    assert installed_state(Instance(), world.host) is None
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_a_unit_that_the_system_brings_is_taken_as_it_is(brought: Units, world: 
 
     assert world.host.link(UNIT_FILE) == link
     assert brought.check() == []
-    assert installed_state(world.host) == Path("/srv/builder")
+    assert installed_state(Instance(), world.host) == Path("/srv/builder")
 
 
 def test_a_unit_that_the_system_should_bring_and_does_not_is_asked_for(world: FakeWorld) -> None:

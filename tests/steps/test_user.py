@@ -9,10 +9,10 @@ import pytest
 from darlingbuilder.adapters import process
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError
-from darlingbuilder.core.paths import SYSUSERS
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.user import User
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import SYSUSERS
 
 NAME = "darlingbuilder"
 

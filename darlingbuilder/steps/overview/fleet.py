@@ -13,7 +13,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import machines, nixconf
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.machines import Machine
-from darlingbuilder.core.paths import ALIAS, HOST_NIX_CONF, NIX_MACHINES
+from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_MACHINES
 from darlingbuilder.steps.overview import asking, slots
 from darlingbuilder.steps.overview.asking import Answer
 from darlingbuilder.steps.overview.notebook import Notebook, Trouble
@@ -56,8 +56,8 @@ class Lines:
     version: tuple[int, ...] | None
 
 
-def look(world: World, *, timeout: float, private_port: int | None = None) -> Fleet:
-    """Ask every builder at the same time, each for at most ``timeout`` seconds.
+def look(world: World, alias: str, *, timeout: float, private_port: int | None = None) -> Fleet:
+    """Ask every builder at the same time, each for at most ``timeout`` seconds; our own is known by its ``alias``.
 
     ``private_port``: where the sshd of our own is asked, if that is on demand: a look must neither start it nor keep
     it up.
@@ -66,7 +66,8 @@ def look(world: World, *, timeout: float, private_port: int | None = None) -> Fl
     lines = _lines(world, notebook)
 
     def ask(entry: str, scratch: Path) -> BuilderView:
-        return _builder(world, entry, lines.version, private_port, lambda machine: _asked(machine, scratch, timeout))
+        own = (alias, private_port)
+        return _builder(world, entry, lines.version, own, lambda machine: _asked(machine, scratch, timeout))
 
     with (
         tempfile.TemporaryDirectory(prefix="darlingbuilder-top-") as scratch,
@@ -94,20 +95,21 @@ def _builder(
     world: World,
     entry: str,
     version: tuple[int, ...] | None,
-    private_port: int | None,
+    own: tuple[str, int | None],
     ask: Callable[[Machine], Answer],
 ) -> BuilderView:
+    alias, private_port = own
     try:
         machine = machines.parse(entry)
     except ValueError as error:
         return _described(entry.split(maxsplit=1)[0], why_not=f"its line cannot be read: {error}")
     why_not, asked = _why_not(machine, version), machine
-    if machine.host == ALIAS and private_port and not why_not:
+    if machine.host == alias and private_port and not why_not:
         why_not = None if world.darling.server() else "it is down, and starts with the first build"
-        asked = replace(machine, uri=f"ssh://{ALIAS}:{private_port}")
+        asked = replace(machine, uri=f"ssh://{alias}:{private_port}")
     return BuilderView(
         uri=machine.uri,
-        ours=machine.host == ALIAS,
+        ours=machine.host == alias,
         systems=list(machine.systems),
         speed=_number(machine.speed),
         features=[*machine.supported, *machine.mandatory],

@@ -12,7 +12,8 @@ from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import failures, keypair, machines, serving
 from darlingbuilder.core.failures import Outage
-from darlingbuilder.core.paths import SOCKET, UNIT, Paths
+from darlingbuilder.core.instance import Instance
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import keyring, limits, store, usage
 from darlingbuilder.steps.converge import Found
@@ -108,21 +109,21 @@ class Overview(msgspec.Struct, frozen=True):
 def of(settings: Settings, world: World, found: Sequence[Found], *, made: bool) -> Overview:
     """Look at everything; ``found``: what a survey of the steps gave, ``made``: whether there is a builder."""
     notebook = Notebook()
-    state = notebook.ask("unit", lambda: world.systemd.unit(UNIT))
+    state = notebook.ask("unit", lambda: world.systemd.unit(settings.names.unit))
     server = notebook.ask("container", world.darling.server)
     return Overview(
-        unit=UNIT,
+        unit=settings.names.unit,
         state=f"{state.activity.value} ({state.sub})" if state else "unknown: systemd does not answer",
         since=(state.since or None) if state else None,
         message=state.status_text if state else "",
         restarts=state.restarts if state else 0,
         result=(state.outcome or None) if state else None,
-        last_end=journal.last_end(UNIT) or (End(None, state.ended) if state and state.ended else None),
+        last_end=journal.last_end(settings.names.unit) or (End(None, state.ended) if state and state.ended else None),
         corrections=_corrections(state),
         container=server,
         booted=procfs.started(server) if server else None,
         port=settings.port,
-        waiting=notebook.ask("socket", lambda: _is_waiting(world)) if settings.on_demand else None,
+        waiting=notebook.ask("socket", lambda: _is_waiting(settings.names, world)) if settings.on_demand else None,
         banner=_banner(settings.sshd_port) if made else None,
         prefix=str(settings.prefix_path),
         nix=_nix(settings, world, notebook, made=made),
@@ -145,9 +146,9 @@ def _corrections(state: UnitState | None) -> list[str] | None:
     return serving.corrections(state.status_text) if state and state.activity is Activity.ACTIVE else None
 
 
-def _is_waiting(world: World) -> bool:
+def _is_waiting(names: Instance, world: World) -> bool:
     """Whether the socket is there and the builder is not: nobody of ours connects to it, which would start that."""
-    door, builder = world.systemd.unit(SOCKET), world.systemd.unit(UNIT)
+    door, builder = world.systemd.unit(names.socket), world.systemd.unit(names.unit)
     return door.activity is Activity.ACTIVE and builder.activity is Activity.INACTIVE
 
 
@@ -165,7 +166,7 @@ def _nix(settings: Settings, world: World, notebook: Notebook, *, made: bool) ->
 
 
 def _slots(settings: Settings, world: World, notebook: Notebook) -> Slots:
-    used = notebook.ask("slots", lambda: slots.of_ours(world.host))
+    used = notebook.ask("slots", lambda: slots.of_ours(world.host, settings.names.alias))
     return Slots(used=used, max=machines.jobs(settings))
 
 

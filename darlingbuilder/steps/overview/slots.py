@@ -6,12 +6,11 @@ from collections.abc import Callable
 import msgspec
 
 from darlingbuilder.adapters import flocks
-from darlingbuilder.core.paths import ALIAS, NIX_LOAD
+from darlingbuilder.core.paths import NIX_LOAD
 from darlingbuilder.core.tree import Tree
 
 # <URI with / as _>-<slot>, as build-remote.cc names them.
 _SLOT = re.compile(r"(?P<uri>.+)-(?P<number>[0-9]{1,6})\Z")
-_OURS = re.compile(rf"(ssh(-ng)?:__)?([^@_]*@)?{ALIAS}(\?.*)?\Z")
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -26,9 +25,10 @@ def of_store(host: Tree, store: str) -> int:
     return _used(host, lambda name: name == store.replace("/", "_"))
 
 
-def of_ours(host: Tree) -> int:
-    """Count those of our own builder, by whatever protocol and user it is registered."""
-    return _used(host, lambda name: bool(_OURS.match(name)))
+def of_ours(host: Tree, alias: str) -> int:
+    """Count those of our own builder, by whatever protocol and user its ``alias`` is registered."""
+    ours = re.compile(rf"(ssh(-ng)?:__)?([^@_]*@)?{re.escape(alias)}(\?.*)?\Z")
+    return _used(host, lambda name: bool(ours.match(name)))
 
 
 def _used(host: Tree, is_wanted: Callable[[str], bool]) -> int:

@@ -4,7 +4,7 @@ from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import wait
-from darlingbuilder.core.paths import PROXY, SOCKET, SOCKET_FILE
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.steps.prerequisites.finding import Level, Surroundings, Verdict, failure, ok, warning
 from darlingbuilder.steps.socketunits import listen_line, proxyd
 
@@ -57,18 +57,18 @@ def _glance(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     foreign = [found for found in holders if found.pid not in ours]
     if not foreign:
         return ok(f"{number} is held by the builder's own {holders[0].name} (pid {holders[0].pid})")
-    if {found.pid for found in foreign} <= _door(surroundings.world, number):
-        return ok(f"{number} is held by the builder's own {SOCKET}")
+    if {found.pid for found in foreign} <= _door(surroundings.settings.names, surroundings.world, number):
+        return ok(f"{number} is held by the builder's own {surroundings.settings.names.socket}")
     named = ", ".join(f"{found.name} (pid {found.pid})" for found in foreign)
     return failure(f"{number} is held by {named}", f"stop that, or choose another «{setting}»")
 
 
-def _door(world: World, number: int) -> set[int]:
+def _door(names: Instance, world: World, number: int) -> set[int]:
     """Give who holds ``number`` for a builder on demand: systemd, and the proxy that has it from there."""
-    proxy = world.systemd.unit(PROXY).main_pid
-    content = (world.host.read(SOCKET_FILE) or b"").decode(errors="replace")
+    proxy = world.systemd.unit(names.proxy).main_pid
+    content = (world.host.read(names.socket_file) or b"").decode(errors="replace")
     listens = listen_line(number) in content.splitlines()
-    active = world.systemd.unit(SOCKET).activity is Activity.ACTIVE
+    active = world.systemd.unit(names.socket).activity is Activity.ACTIVE
     return {_SYSTEMD, proxy} if active and listens else {proxy}
 
 

@@ -1,6 +1,6 @@
 """The host's ssh_config, which must read what the builder puts beside it."""
 
-from darlingbuilder.core.paths import SSH_ALIAS, SSH_CONFIG
+from darlingbuilder.core.paths import SSH_CONFIG
 from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok
 from darlingbuilder.steps.registration import Registration
 
@@ -13,6 +13,6 @@ def configuration(surroundings: Surroundings) -> Verdict:
     if found:
         return failure(
             f"{found[0].what} {found[0].detail}",
-            f"make «Include {SSH_ALIAS.parent}/*.conf» the first line of {SSH_CONFIG}",
+            f"make «Include {surroundings.settings.names.ssh_alias.parent}/*.conf» the first line of {SSH_CONFIG}",
         )
-    return ok(f"{SSH_CONFIG} reads {SSH_ALIAS.parent}")
+    return ok(f"{SSH_CONFIG} reads {surroundings.settings.names.ssh_alias.parent}")

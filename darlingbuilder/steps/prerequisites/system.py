@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 from darlingbuilder.core.errors import PrerequisiteError
-from darlingbuilder.core.paths import UNIT
 from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok, warning
 
 _PROCESSOR = "x86_64"
@@ -91,8 +90,8 @@ def bus(surroundings: Surroundings) -> Verdict:
         return failure(
             "this machine was not booted by systemd", "run it where systemd is pid 1; a plain container has none"
         )
-    state = surroundings.world.systemd.unit(UNIT)
-    return ok(f"systemd answers; {UNIT} is {state.activity.value}")
+    state = surroundings.world.systemd.unit(surroundings.settings.names.unit)
+    return ok(f"systemd answers; {surroundings.settings.names.unit} is {state.activity.value}")
 
 
 def queue(surroundings: Surroundings) -> Verdict:

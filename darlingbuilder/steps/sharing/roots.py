@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core.paths import HOST_ROOTS
 from darlingbuilder.core.storepath import is_store_path, name_of
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
 
@@ -14,14 +13,15 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class HostRoots:
-    """A directory of links among the host's gc roots; the host's Nix deletes nothing that they lead to."""
+    """``place``: a directory of links among the host's gc roots; the host's Nix deletes nothing that they lead to."""
 
+    place: Path
     world: World
 
     def held(self) -> set[str]:
         """List the store paths that are kept."""
         tree = self.world.host
-        return {target for name in tree.names(HOST_ROOTS) if (target := tree.link(HOST_ROOTS / name))}
+        return {target for name in tree.names(self.place) if (target := tree.link(self.place / name))}
 
     def hold(self, paths: AbstractSet[str], hosts: HostPaths) -> set[str]:
         """Keep ``paths`` on the host, and give those that it still holds valid: the others went before.
@@ -30,9 +30,9 @@ class HostRoots:
         """
         # The guest's user may have made them up.
         valid = hosts.still(frozenset(filter(is_store_path, paths)))
-        new = sorted(path for path in valid if self.world.host.link(_link(path)) != path)
+        new = sorted(path for path in valid if self.world.host.link(self._link(path)) != path)
         for path in new:
-            self.world.host.write_link(_link(path), path)
+            self.world.host.write_link(self._link(path), path)
         for start in range(0, len(new), _AT_ONCE):
             self.world.nix.guard(new[start : start + _AT_ONCE])
         kept = hosts.still(valid) if new else valid
@@ -42,13 +42,12 @@ class HostRoots:
     def release(self, paths: AbstractSet[str]) -> None:
         """Keep ``paths`` no longer. Succeeds if they are not kept."""
         for path in paths:
-            self.world.host.remove(_link(path))
+            self.world.host.remove(self._link(path))
 
     def remove(self) -> None:
         """Keep nothing any longer, and leave nothing behind."""
         self.release(self.held())
-        self.world.host.remove_if_empty(HOST_ROOTS)
+        self.world.host.remove_if_empty(self.place)
 
-
-def _link(path: str) -> Path:
-    return HOST_ROOTS / name_of(path)
+    def _link(self, path: str) -> Path:
+        return self.place / name_of(path)

@@ -12,7 +12,7 @@ from darlingbuilder.adapters.storedb import Changes, ValidPath
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import BuilderError, NixError
-from darlingbuilder.core.paths import HOST_ROOTS, STORE, WALLED_DATABASE, Paths
+from darlingbuilder.core.paths import STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.sharing.guest import GuestStore, Leaning, Withdrawn
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
@@ -68,7 +68,7 @@ class Sharing:
         swept = self._as_guest(lambda store: store.sweep(), int)
         twice = self._as_guest(lambda store: store.duplicates(hosts), frozenset[str])
         needed = self._as_guest(lambda store: store.leaning(above=0, shared=twice), Leaning).paths
-        unsafe = needed - HostRoots(self.world).hold(needed, self._hosts)
+        unsafe = needed - self._roots.hold(needed, self._hosts)
         removed = self._as_guest(lambda store: store.remove(twice - unsafe), frozenset[str])
         log.debug("swept the guest's store", names=swept, duplicates=len(removed))
 
@@ -78,7 +78,7 @@ class Sharing:
         Raises NixError.
         """
         self.way = way
-        self.world.host.make_directory(HOST_ROOTS)
+        self.world.host.make_directory(self.settings.names.host_roots)
         withdrawn, registered = self._align()
         log.info(
             "sharing the host's store", way=way.value, paths=len(self._hosts.valid), new=registered, gone=withdrawn
@@ -131,7 +131,7 @@ class Sharing:
     def tidy(self) -> None:
         """Keep on the host what the guest's own paths need, and nothing else."""
         kept = self._lean(above=0)
-        roots = HostRoots(self.world)
+        roots = self._roots
         roots.release(roots.held() - kept)
 
     def end(self) -> None:
@@ -195,7 +195,7 @@ class Sharing:
     def _lean(self, *, above: int) -> set[str]:
         """Keep on the host what the guest's own paths need, those registered after the row ``above``."""
         leaning = self._as_guest(lambda store: store.leaning(above=above), Leaning)
-        kept = HostRoots(self.world).hold(leaning.paths, self._hosts)
+        kept = self._roots.hold(leaning.paths, self._hosts)
         self._leaned = leaning.number
         # Too late: what needs them is as lost as they are.
         self._lost |= leaning.paths - kept
@@ -218,12 +218,16 @@ class Sharing:
     @property
     def _host_database(self) -> Path:
         """Where the unit shows it to us; without its walls, where it lies."""
-        shown = WALLED_DATABASE / DATABASE.name
+        shown = self.settings.names.walled_database / DATABASE.name
         return self.world.host.real(shown if self.world.host.attributes(shown) else Path("/") / DATABASE)
 
     @property
     def _root(self) -> Path:
         return self.world.host.real(Paths(self.settings).state)
+
+    @property
+    def _roots(self) -> HostRoots:
+        return HostRoots(self.settings.names.host_roots, self.world)
 
     def _as_guest(self, action: Callable[[GuestStore], Answer], kind: type[Answer]) -> Answer:
         account = accounts.required(self.world.accounts, self.settings.user)

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core import failures, marker
-from darlingbuilder.core.paths import SSHD_CONFIG, UNIT, Paths
+from darlingbuilder.core.paths import SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.layers import Outcome
 from darlingbuilder.steps.look import look
@@ -15,6 +15,7 @@ from darlingbuilder.steps.overview import metrics, overview, tested
 from tests.commands.builder import machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld
+from tests.names import UNIT
 
 
 @pytest.fixture

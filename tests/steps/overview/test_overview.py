@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from darlingbuilder.core import failures, keypair
-from darlingbuilder.core.paths import SOCKET, UNIT, Paths
+from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.layers import Outcome
 from darlingbuilder.steps.overview import overview, tested
@@ -19,6 +19,7 @@ from tests.commands.builder import machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.programs import write
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import SOCKET, UNIT
 from tests.steps.prerequisites.machine import free_port
 
 PATHS = Paths(Settings())

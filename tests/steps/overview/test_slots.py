@@ -8,6 +8,7 @@ from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.overview import slots
 from tests.adapters.test_flocks import locked
 from tests.fakes.world import FakeWorld
+from tests.names import ALIAS
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def host(tmp_path: object) -> Tree:
 def test_ours_is_known_by_whatever_protocol_it_is_registered(host: Tree, uri: str) -> None:
     file = host.real(NIX_LOAD) / f"{uri.replace('/', '_')}-3"
     with locked(file):
-        assert slots.of_ours(host) == 1
-    assert slots.of_ours(host) == 0
+        assert slots.of_ours(host, ALIAS) == 1
+    assert slots.of_ours(host, ALIAS) == 0
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_ours_is_known_by_whatever_protocol_it_is_registered(host: Tree, uri: st
 )
 def test_what_is_not_ours_is_not_counted(host: Tree, name: str) -> None:
     with locked(host.real(NIX_LOAD) / name):
-        assert slots.of_ours(host) == 0
+        assert slots.of_ours(host, ALIAS) == 0
 
 
 def test_a_machine_named_without_a_scheme_is_sshs(host: Tree) -> None:
@@ -43,4 +44,4 @@ def test_a_machine_named_without_a_scheme_is_sshs(host: Tree) -> None:
 
 
 def test_where_nix_never_sent_anything_nothing_is_in_use(world: FakeWorld) -> None:
-    assert slots.of_ours(world.host) == 0
+    assert slots.of_ours(world.host, ALIAS) == 0

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.procfs import Process
-from darlingbuilder.core.paths import PROXY, PROXY_FILE
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites.finding import Level
 from darlingbuilder.steps.prerequisites.port import on_demand, port
 from tests.fakes.darling import FakeDarling
 from tests.fakes.systemd import FakeSystemd
+from tests.names import PROXY, PROXY_FILE
 from tests.steps.prerequisites.machine import fit, free_port, listening
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from darlingbuilder.adapters import storedb
 from darlingbuilder.adapters.nixcopy import DATABASE
-from darlingbuilder.core.paths import HOST_ROOTS, NIX_STORE_CONF, Paths
+from darlingbuilder.core.paths import NIX_STORE_CONF, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below, name_of
 from darlingbuilder.steps.sharing.parting import part
@@ -18,6 +18,7 @@ from darlingbuilder.steps.store import Store
 from tests.fakes.furnished import scratch
 from tests.fakes.nix import add
 from tests.fakes.world import FakeWorld, fake_world
+from tests.names import HOST_ROOTS
 from tests.steps.sharing.two_stores import A, B, C, X, Y
 
 SETTINGS = Settings(store="overlay")
