@@ -10,7 +10,6 @@ from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.machines import SYSTEM
 from darlingbuilder.core.paths import (
     ALIAS,
-    CONTROL_SOCKETS,
     NIX_MACHINES,
     OUT_OF_SERVICE,
     PROXY,
@@ -19,7 +18,7 @@ from darlingbuilder.core.paths import (
     Paths,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS, PERSIST_SECONDS
+from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS
 
 FILE = Path(__file__).with_name("facts.json")
 _CONTROL = r"\x00-\x1f\x7f\ud800-\udfff"
@@ -37,10 +36,8 @@ def facts() -> dict[str, Any]:
         "machines_file": str(NIX_MACHINES),
         "our_machines": ours.machines.name,
         "known_hosts": ours.known_hosts.name,
-        "control_sockets": str(CONTROL_SOCKETS),
         "connect_seconds": CONNECT_SECONDS,
         "boots_awaited": BOOTS_AWAITED,
-        "persist_seconds": PERSIST_SECONDS,
         "socket": SOCKET,
         "proxy": PROXY,
         "nix_versions": list(compatibility.nix_paths()),

@@ -5,10 +5,7 @@ Read in build-remote.cc and ssh.cc of 2.8.0, 2.26.3 and 2.34.8, which all agree 
 - a hook reads the machines when it starts, and never again. One that finds no free slot, or no machine for what it is
   asked, lives on and is asked again, for hours where a build is that long;
 - to choose a machine it takes ``current-load/main-lock``, and lets it go before it connects; it reads the key file
-  then, for each connection starts an ssh;
-- it asks ssh whether there is a master connection *after* it has started its own, and where there is one, it does
-  not wait for ssh's word that it is connected. If the master goes in between, it waits for that word for ever, or
-  takes it for a part of Nix's protocol.
+  then, for each connection starts an ssh.
 """
 
 import contextlib

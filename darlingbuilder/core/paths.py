@@ -38,7 +38,6 @@ GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.
 SYSUSERS = Path("/etc/sysusers.d/darlingbuilder.conf")
-TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 UNIT_FILE = Path("/etc/systemd/system") / UNIT
 SOCKET_FILE = UNIT_FILE.with_name(SOCKET)
 PROXY_FILE = UNIT_FILE.with_name(PROXY)
@@ -57,8 +56,6 @@ HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 LOCK = Path("/run/darlingbuilder.lock")
 # Who replaces keys holds this one all the time, and LOCK only while files change.
 KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")
-# Sockets of ssh's ControlMaster: a directory that root alone may enter.
-CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
 # Root's alone, and there while the unit runs: where its walls show serve, but not the guest, the host's Nix database.
 WALLED = Path("/run/darlingbuilder-host")
 WALLED_DATABASE = WALLED / "db"

@@ -18,7 +18,6 @@ from darlingbuilder.core.paths import (
     SSH_ALIAS,
     SSHD_CONFIG,
     SYSUSERS,
-    TMPFILES,
     UNIT,
     UNIT_FILE,
     Paths,
@@ -33,7 +32,7 @@ PATHS = Paths(Settings())
 PRIVATE = (PATHS.key, PATHS.host_key)
 PUBLIC = tuple(public_half(path) for path in PRIVATE)
 ON_HOST = (
-    *PUBLIC, PATHS.known_hosts, SYSUSERS, UNIT_FILE, SSH_ALIAS, TMPFILES, OUR_MACHINES,
+    *PUBLIC, PATHS.known_hosts, SYSUSERS, UNIT_FILE, SSH_ALIAS, OUR_MACHINES,
 )  # fmt: skip
 IN_GUEST = (SSHD_CONFIG, HOST_KEY, AUTHORIZED_KEYS, NIX_CONF, CA_BUNDLE)
 PROFILE = PATHS.nix / "var/nix/profiles/default"
