@@ -11,7 +11,7 @@ from darlingbuilder.adapters.buildhooks import NixHooks
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
-from darlingbuilder.core.paths import KEYS_LOCK, LOCK, NIX_LOAD
+from darlingbuilder.core.paths import ALIAS, KEYS_LOCK, LOCK, NIX_LOAD
 from darlingbuilder.steps.keylist import Listed, listed
 from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.rotation import Rotation, proven
@@ -96,7 +96,7 @@ def _successions(context: Context, roles: list[Role]) -> list[Succession]:
 
 def _replace(context: Context, roles: list[Role], patience: float) -> None:
     settings, world = context.settings, context.world
-    hooks, door = NixHooks(world.host.real(NIX_LOAD)), Showing(settings, world)
+    hooks, door = NixHooks(world.host.real(NIX_LOAD), ALIAS), Showing(settings, world)
     Rotation(settings, world, roles, hooks=hooks, door=door, prove=proven, patience=patience).run()
     for one in listed(settings, world):
         if one.role in roles:
