@@ -11,6 +11,7 @@ _PROC = Path("/proc")
 _LISTEN = "0A"
 # Among the words after the name (proc(5)).
 _START_TIME = 19
+_STDERR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,16 @@ def open_files(pid: int) -> set[str]:
     return _open_sockets(pid)
 
 
+def copies_stdin(pid: int) -> bool:
+    """Whether ``pid`` has its standard input under another descriptor, too, beyond the three standard ones."""
+    descriptors = _PROC / str(pid) / "fd"
+    with contextlib.suppress(OSError):
+        stdin = (descriptors / "0").readlink()
+        others = [entry for entry in os.scandir(descriptors) if int(entry.name) > _STDERR]
+        return any(_leads_to(Path(entry), stdin) for entry in others)
+    return False
+
+
 def mount_points(pid: int) -> set[str]:
     """List the mount points that ``pid`` sees; none if there is no such process."""
     with contextlib.suppress(OSError):
@@ -134,6 +145,12 @@ def _inodes(port: int, state: str) -> Iterator[str]:
                 words = line.split()
                 if words[3] == state and int(words[1].rpartition(":")[2], 16) == port:
                     yield words[9]
+
+
+def _leads_to(entry: Path, target: Path) -> bool:
+    with contextlib.suppress(OSError):  # it may be closed by now
+        return entry.readlink() == target
+    return False
 
 
 def _open_sockets(pid: int) -> set[str]:

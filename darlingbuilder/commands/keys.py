@@ -97,7 +97,7 @@ def _successions(context: Context, roles: list[Role]) -> list[Succession]:
 
 def _replace(context: Context, roles: list[Role], patience: float) -> None:
     settings, world = context.settings, context.world
-    hooks, door = NixHooks(world.host.real(NIX_LOAD)), Showing(settings, world)
+    hooks, door = NixHooks(world.host.real(NIX_LOAD), settings.names.alias), Showing(settings, world)
     Rotation(settings, world, roles, hooks=hooks, door=door, prove=proven, patience=patience).run()
     for one in listed(settings, world):
         if one.role in roles:

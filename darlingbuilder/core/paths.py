@@ -28,15 +28,12 @@ SYSTEM_ROOT = Path("/Volumes/SystemRoot")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.
-TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 SSH_CONFIG = Path("/etc/ssh/ssh_config")
 # Read where SSH_CONFIG is absent, by distributions that keep /etc for the administrator (openSUSE).
 VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
 NIX_MACHINES = Path("/etc/nix/machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
-# Sockets of ssh's ControlMaster: a directory that root alone may enter.
-CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,19 @@ def _login(access: Access, seconds: float) -> str:
             f"the session's output holds more than was written to it: {said.stdout[:200]!r}",
             hint='Nix\'s protocol breaks on that; a start with compat = "auto" cures it: darlingbuilder restart',
         )
+    _require_own_connections(access)
     return f"as {access.settings.user}"
+
+
+def _require_own_connections(access: Access) -> None:
+    """Raise UnmetError where ssh keeps connections, as what it reads before our alias can have it do: see there."""
+    alias = access.settings.names.alias
+    told = access.ssh.effective().get("controlmaster", "false")
+    if told != "false":
+        raise UnmetError(
+            f"ssh keeps connections to {alias} (ControlMaster {told}), over which a build may wait for ever",
+            hint=f"begin the file that says so, /root/.ssh/config perhaps, with «Host {alias}», «ControlMaster no»",
+        )
 
 
 def _guest(access: Access, seconds: float) -> str:

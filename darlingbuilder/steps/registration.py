@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from darlingbuilder.adapters import sshclient
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import machines, managed, nixconf, render
 from darlingbuilder.core.drift import Drift
@@ -15,17 +14,14 @@ from darlingbuilder.core.insertion import Insertion
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
-    CONTROL_SOCKETS,
     HOST_NIX_CONF,
     NIX_LOAD,
     NIX_MACHINES,
     SSH_CONFIG,
-    TMPFILES,
     VENDOR_SSH_CONFIG,
     Paths,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Attributes, Kind
 from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 
 NIX_DAEMON = "nix-daemon.service"
@@ -33,9 +29,6 @@ NIX_DAEMON = "nix-daemon.service"
 CONNECT_SECONDS = 7
 # A builder on demand greets once it has booted. Twice the time that a boot may take is many times what it takes.
 BOOTS_AWAITED = 2
-# A connection that is kept keeps a builder on demand from resting: never longer than it is to be idle anyway.
-PERSIST_SECONDS = 60
-_PRIVATE = 0o700
 _DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
 _SUBSTITUTES = "builders-use-substitutes"
 # Where every alias of ours lies.
@@ -60,8 +53,7 @@ class Registration:
         """See Step."""
         if not self._wanted:
             return [*self._leftovers(), *self._line.check()]
-        drift = [*managed.check(self._files), *self._line.check()]
-        drift += self._directory_drift()
+        drift = [*managed.check([self._file]), *self._line.check()]
         drift += [found for insertion in self._insertions for found in insertion.check()]
         return [*drift, *self.unread_alias()] or self._not_in_effect()
 
@@ -73,8 +65,7 @@ class Registration:
             self._line.write()
             return
         self._require_include()
-        managed.converge(self._files)
-        self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
+        managed.converge([self._file])
         self._line.write()
         if self._insert(self._insertions):
             self._renew_daemon()
@@ -92,9 +83,7 @@ class Registration:
 
     def _withdraw(self) -> None:
         daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
-        managed.withdraw(self.world.host, self._ours)
-        sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
-        self.world.host.remove(CONTROL_SOCKETS)
+        managed.withdraw(self.world.host, [self.settings.names.ssh_alias])
         self._remove_slots()
         if daemon_is_older:
             self._renew_daemon()
@@ -127,16 +116,8 @@ class Registration:
         return self.settings.register and self.settings.guest_nix
 
     @property
-    def _files(self) -> list[ManagedFile]:
-        host = self.world.host
-        return [
-            ManagedFile(host, self.settings.names.ssh_alias, alias_text(self.settings)),
-            ManagedFile(host, TMPFILES, render.unit("darlingbuilder.tmpfiles.conf", directory=CONTROL_SOCKETS)),
-        ]
-
-    @property
-    def _ours(self) -> tuple[Path, Path]:
-        return (self.settings.names.ssh_alias, TMPFILES)
+    def _file(self) -> ManagedFile:
+        return ManagedFile(self.world.host, self.settings.names.ssh_alias, alias_text(self.settings))
 
     @property
     def _line(self) -> MachinesLine:
@@ -165,18 +146,9 @@ class Registration:
 
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
-        ours = [path for path in self._ours if managed.is_ours(host.read(path))]
-        # Alone, it is that of an alias which the system's own configuration has.
-        if ours and host.attributes(CONTROL_SOCKETS):
-            ours.append(CONTROL_SOCKETS)
-        drift = [Drift(str(path), unwanted(self.settings)) for path in ours]
+        alias = self.settings.names.ssh_alias
+        drift = [Drift(str(alias), unwanted(self.settings))] if managed.is_ours(host.read(alias)) else []
         return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
-
-    def _directory_drift(self) -> list[Drift]:
-        found = self.world.host.attributes(CONTROL_SOCKETS)
-        if found is None:
-            return [Drift(str(CONTROL_SOCKETS), "absent")]
-        return [] if _is_private(found) else [Drift(str(CONTROL_SOCKETS), "is open to others than root")]
 
     def _not_in_effect(self) -> list[Drift]:
         try:
@@ -212,24 +184,12 @@ def alias_text(settings: Settings) -> str:
         key=settings.key,
         known_hosts=Paths(settings).known_hosts,
         connect_seconds=connect_seconds(settings),
-        persist_seconds=persist_seconds(settings),
-        control_sockets=CONTROL_SOCKETS,
     )
 
 
 def connect_seconds(settings: Settings) -> int:
     """Give how long ssh waits for the builder's greeting."""
     return CONNECT_SECONDS + (BOOTS_AWAITED * settings.boot_timeout if settings.on_demand else 0)
-
-
-def persist_seconds(settings: Settings) -> int:
-    """Give how long ssh keeps a connection that has no session."""
-    bound = settings.idle_timeout if settings.on_demand else 0
-    return min(PERSIST_SECONDS, bound or PERSIST_SECONDS)
-
-
-def _is_private(found: Attributes) -> bool:
-    return (found.kind, found.mode, found.owner) == (Kind.DIRECTORY, _PRIVATE, ROOT)
 
 
 def _includes(text: str, alias: Path) -> bool:

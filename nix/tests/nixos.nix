@@ -43,7 +43,6 @@ in
     systemd.package = required types.package;
     systemd.sockets = of (attributes { wantedBy = of (types.listOf types.str) [ ]; }) { };
     systemd.packages = of (types.listOf types.package) [ ];
-    systemd.tmpfiles.rules = of (types.listOf types.str) [ ];
     systemd.services = of (attributes {
       wantedBy = of (types.listOf types.str) [ ];
       wants = of (types.listOf types.str) [ ];
