@@ -33,8 +33,6 @@ def on_demand(surroundings: Surroundings) -> Verdict:
 def _look(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     if not procfs.is_listening(number):
         return ok(f"{number} is free")
-    # The proxy comes and goes with the connections: it may have gone, or come, while the holders were looked for.
-    door = _door(surroundings.world, number)
     holders = procfs.listeners(number)
     if not holders:
         return _unseen(number, setting, uid=surroundings.uid)
@@ -42,7 +40,7 @@ def _look(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     foreign = [found for found in holders if found.pid not in ours]
     if not foreign:
         return ok(f"{number} is held by the builder's own {holders[0].name} (pid {holders[0].pid})")
-    if {found.pid for found in foreign} <= door | _door(surroundings.world, number):
+    if {found.pid for found in foreign} <= _door(surroundings.world, number):
         return ok(f"{number} is held by the builder's own {SOCKET}")
     named = ", ".join(f"{found.name} (pid {found.pid})" for found in foreign)
     return failure(f"{number} is held by {named}", f"stop that, or choose another «{setting}»")
