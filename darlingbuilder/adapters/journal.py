@@ -18,6 +18,8 @@ _SECONDS = 10
 # A complaint, its hint, and what a library may have said after it.
 _LINES = 20
 _WIDTH = 300
+# Our own errors fit; the 200 zero bytes by which sshd explains a lost IPv4 connection do not.
+_LINE_WIDTH = 500
 
 
 class End(msgspec.Struct, frozen=True):
@@ -33,6 +35,19 @@ class _Entry(msgspec.Struct):
     EXIT_CODE: str
     EXIT_STATUS: str
     at: str = msgspec.field(name="__REALTIME_TIMESTAMP")
+
+
+def last_lines(unit: str, count: int) -> str:
+    """Give the last ``count`` lines of the journal of ``unit``."""
+    printed = process.run(
+        "journalctl",
+        "--unit", unit,
+        "--lines", str(count),
+        "--output", "short-iso",
+        "--no-pager", "--quiet",
+        check=False,
+    ).stdout  # fmt: skip
+    return "\n".join(textwrap.shorten(line, _LINE_WIDTH, placeholder=" …") for line in printed.splitlines())
 
 
 def last_end(unit: str) -> End | None:
