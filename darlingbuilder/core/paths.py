@@ -10,6 +10,10 @@ SOCKET = "darling-builder.socket"
 PROXY = "darling-builder-proxy.service"
 METRICS_SERVICE = "darling-builder-metrics.service"
 METRICS_TIMER = "darling-builder-metrics.timer"
+# The host's Nix, by the names that all of its distributions use; Lix has a daemon for each connection.
+NIX_DAEMON = "nix-daemon.service"
+NIX_DAEMON_SOCKET = "nix-daemon.socket"
+NIX_DAEMONS = (NIX_DAEMON, "nix-daemon@*.service")
 ALIAS = "darling-builder"
 # A machine that nobody reaches: its name is what Nix says while the builder is out of service.
 OUT_OF_SERVICE = f"{ALIAS}-out-of-service"
@@ -54,6 +58,8 @@ NIX_LOAD = Path("/nix/var/nix/current-load")
 # Links to what the guest's own store paths need of the host's.
 HOST_ROOTS = Path("/nix/var/nix/gcroots/darling-builder")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
+# What Determinate's nix.conf includes, which its daemon writes anew, and that of its installer.
+NIX_CUSTOM_CONF = HOST_NIX_CONF.with_name("nix.custom.conf")
 LOCK = Path("/run/darlingbuilder.lock")
 # Who replaces keys holds this one all the time, and LOCK only while files change.
 KEYS_LOCK = Path("/run/darlingbuilder-keys.lock")

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from darlingbuilder.adapters import sshclient
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import machines, managed, nixconf, render
+from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.insertion import Insertion
@@ -16,10 +16,7 @@ from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
     ALIAS,
     CONTROL_SOCKETS,
-    HOST_NIX_CONF,
     NIX_LOAD,
-    NIX_MACHINES,
-    OUR_MACHINES,
     OUT_OF_SERVICE,
     SSH_ALIAS,
     SSH_CONFIG,
@@ -29,9 +26,9 @@ from darlingbuilder.core.paths import (
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
+from darlingbuilder.steps.builders import Builders
 from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 
-NIX_DAEMON = "nix-daemon.service"
 # An sshd that takes connections and says nothing must cost a build less than 10 s in all; a login under load takes 1.
 CONNECT_SECONDS = 7
 # A builder on demand greets once it has booted. Twice the time that a boot may take is many times what it takes.
@@ -39,13 +36,10 @@ BOOTS_AWAITED = 2
 # A connection that is kept keeps a builder on demand from resting: never longer than it is to be idle anyway.
 PERSIST_SECONDS = 60
 _PRIVATE = 0o700
-_DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
-_SUBSTITUTES = "builders-use-substitutes"
 _INCLUDE = f"Include {SSH_ALIAS.parent}/*.conf"
 # <URI with / as _>-<slot>, and a lock for uploads.
 _SLOT = re.compile(rf"ssh(-ng)?:__({ALIAS}|{OUT_OF_SERVICE})(-[0-9]+|\.upload-lock)\Z")
 _OURS = (SSH_ALIAS, TMPFILES)
-_INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +60,8 @@ class Registration:
             return [*self._leftovers(), *self._line.check()]
         drift = [*managed.check(self._files), *self._line.check()]
         drift += self._directory_drift()
-        drift += [found for insertion in self._insertions for found in insertion.check()]
-        return [*drift, *self.unread_alias()] or self._not_in_effect()
+        drift += [*self._builders.check(), *self._include.check()]
+        return [*drift, *self.unread_alias()] or self._builders.not_in_effect()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
@@ -80,14 +74,9 @@ class Registration:
         managed.converge(self._files)
         self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
         self._line.write()
-        if self._insert(self._insertions):
-            self._renew_daemon()
-        if drift := self._not_in_effect():
-            raise PrerequisiteError(
-                f"{drift[0].what}: {drift[0].detail}",
-                hint="NIX_CONFIG or /root/.config/nix/nix.conf, which Nix reads after /etc/nix/nix.conf, may say so; "
-                "remove it there, or set «register = false» and register the builder yourself",
-            )
+        self._include.converge()
+        self._builders.apply()
+        self._builders.require_effect()
 
     def revert(self) -> None:
         """See Step."""
@@ -95,18 +84,12 @@ class Registration:
         self._line.withdraw()
 
     def _withdraw(self) -> None:
-        daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
+        self._builders.withdraw()
+        Insertion(self.world.host, SSH_CONFIG).converge()
         managed.withdraw(self.world.host, _OURS)
         sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
         self.world.host.remove(CONTROL_SOCKETS)
         self._remove_slots()
-        if daemon_is_older:
-            self._renew_daemon()
-
-    def _renew_daemon(self) -> None:
-        # That many restarts of ours in a short time must not leave the host without its daemon (StartLimitBurst=).
-        self.world.systemd.reset_failed(NIX_DAEMON)
-        self.world.systemd.try_restart(NIX_DAEMON)
 
     def _remove_slots(self) -> None:
         """Remove the locks that Nix keeps for the slots of each machine that it has ever built on."""
@@ -138,25 +121,14 @@ class Registration:
         return MachinesLine(self.settings, self.world)
 
     @property
-    def _insertions(self) -> list[Insertion]:
-        host = self.world.host
-        conf = Insertion(host, HOST_NIX_CONF)
-        told = nixconf.said(conf.foreign or "", file=HOST_NIX_CONF, read=self._text)
-        builders = told.get("builders", _DEFAULT_BUILDERS)
-        by_file = NIX_MACHINES in machines.expand(builders, self._text).files
-        lines = [] if by_file else [f"builders = {machines.with_include(builders, OUR_MACHINES)}"]
-        if _SUBSTITUTES not in told:  # whoever has set it, either way, has meant it
-            lines.append(f"{_SUBSTITUTES} = true")
-        alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
-        return [
-            Insertion(host, NIX_MACHINES, f"@{OUR_MACHINES}\n" if by_file else ""),
-            Insertion(host, HOST_NIX_CONF, "".join(f"{line}\n" for line in lines)),
-            Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else ""),
-        ]
+    def _builders(self) -> Builders:
+        return Builders(self.world)
 
-    def _insert(self, insertions: list[Insertion]) -> bool:
-        """Say whether nix.conf was changed: the daemon reads it once, when it starts, unlike the machines files."""
-        return HOST_NIX_CONF in [insertion.path for insertion in insertions if insertion.converge()]
+    @property
+    def _include(self) -> Insertion:
+        host = self.world.host
+        alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
+        return Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else "")
 
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
@@ -165,22 +137,13 @@ class Registration:
         if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
         drift = [Drift(str(path), unwanted(self.settings)) for path in ours]
-        return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
+        return [*drift, *self._builders.leftovers(), *Insertion(host, SSH_CONFIG).check()]
 
     def _directory_drift(self) -> list[Drift]:
         found = self.world.host.attributes(CONTROL_SOCKETS)
         if found is None:
             return [Drift(str(CONTROL_SOCKETS), "absent")]
         return [] if _is_private(found) else [Drift(str(CONTROL_SOCKETS), "is open to others than root")]
-
-    def _not_in_effect(self) -> list[Drift]:
-        try:
-            builders = str(self.world.nix.settings().get("builders", _DEFAULT_BUILDERS))
-        except PrerequisiteError:  # no Nix: nothing is in effect, and the files are all there is to check
-            return []
-        if OUR_MACHINES in machines.expand(builders, self._text).files:
-            return []
-        return [Drift("Nix's setting builders", f"is {builders!r} in effect, which does not lead to {OUR_MACHINES}")]
 
     def _require_include(self) -> None:
         if drift := self.unread_alias():
