@@ -1,8 +1,8 @@
 """What the installers of Nix leave on a machine: files as their own sources write them, and what their daemons do.
 
-Read in NixOS/nix (scripts/install-multi-user.sh), DeterminateSystems/nix-installer (place_nix_configuration.rs,
-configure_determinate_nixd_init_service), lix-project/lix (misc/systemd) and, for what determinate-nixd writes, which has
-no public source, in reports to DeterminateSystems/determinate (issue 89). Debian ships a nix.conf of comments.
+Read in NixOS/nix (scripts/install-multi-user.sh), DeterminateSystems/nix-installer (place_nix_configuration.rs and
+configure_determinate_nixd_init_service), lix-project/lix (misc/systemd) and, for what determinate-nixd writes, whose
+source is not public, in reports to DeterminateSystems/determinate (issue 89). Debian ships a nix.conf of comments.
 """
 
 from collections.abc import Mapping

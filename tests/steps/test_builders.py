@@ -35,12 +35,11 @@ SETTINGS = {
 MORE = b"builders = ssh://more x86_64-darwin # mine"
 
 
-def installed(tmp_path: Path, distribution: Distribution, **files: bytes) -> Host:
+def installed(tmp_path: Path, distribution: Distribution) -> Host:
     """Lay out a machine with that Nix, whose daemon keeps its habits."""
-    laid = {
-        "nix_conf" if name == "nix.conf" else "custom": text.encode() for name, text in distribution.files.items()
-    }
-    host = make_host(tmp_path, **{**laid, **files})
+    host = make_host(tmp_path)
+    for name, text in distribution.files.items():
+        host.tree.write(ETC_NIX / name, text.encode())
 
     def started(_unit: str) -> None:
         for name, text in distribution.rewritten.items():
@@ -60,46 +59,16 @@ def test_nix_is_led_to_our_file_in_the_place_where_that_stays(
     tmp_path: Path, distribution: Distribution, machines_file: bytes | None
 ) -> None:
     # given
-    host = installed(tmp_path, distribution, **({} if machines_file is None else {"machines": machines_file}))
+    host = installed(tmp_path, distribution)
+    if machines_file is not None:
+        host.tree.write(NIX_MACHINES, machines_file)
     untouched = etc_nix(host)
     builders = Builders(host.world)
     # when
     builders.apply()
     host.systemd.restart(NIX_DAEMON)  # as the next boot does
     # then
-    assert builders.check() == builders.not_in_effect() == []
-    assert "BEGIN darlingbuilder" in host.text(ETC_NIX / distribution.place)
-    others = {NIX_CUSTOM_CONF, HOST_NIX_CONF} - {ETC_NIX / distribution.place}
-    assert not [path for path in others if "darlingbuilder" in host.text(path)]
-    # and when
-    builders.withdraw()
-    builders.withdraw()
-    # then
-    assert etc_nix(host) == untouched
-
-
-@every
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS.keys())
-def test_what_a_user_has_set_stays_and_comes_first(
-    tmp_path: Path, distribution: Distribution, setting: bytes
-) -> None:
-    # given
-    host = installed(tmp_path, distribution)
-    place = ETC_NIX / distribution.place
-    host.tree.write(place, (host.tree.read(place) or b"") + setting)
-    host.tree.write(ETC_NIX / "more.conf", MORE)
-    untouched, before = etc_nix(host), in_force(host)
-    builders = Builders(host.world)
-    # when
-    builders.apply()
-    # then
-    entries = machines.expand(in_force(host), host.text)
-    assert builders.check() == builders.not_in_effect() == []
-    assert OUR_MACHINES in entries.files
-    assert (
-        entries.entries[: len(machines.expand(before, host.text).entries)]
-        == machines.expand(before, host.text).entries
-    )
+    assert entries.entries[: len(own)] == own
     builders.withdraw()
     assert etc_nix(host) == untouched
 
