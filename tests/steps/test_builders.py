@@ -68,6 +68,35 @@ def test_nix_is_led_to_our_file_in_the_place_where_that_stays(
     builders.apply()
     host.systemd.restart(NIX_DAEMON)  # as the next boot does
     # then
+    assert builders.check() == builders.not_in_effect() == []
+    assert "BEGIN darlingbuilder" in host.text(ETC_NIX / distribution.place)
+    others = {NIX_CUSTOM_CONF, HOST_NIX_CONF} - {ETC_NIX / distribution.place}
+    assert not [path for path in others if "darlingbuilder" in host.text(path)]
+    # and when
+    builders.withdraw()
+    builders.withdraw()
+    # then
+    assert etc_nix(host) == untouched
+
+
+@every
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS.keys())
+def test_what_a_user_has_set_stays_and_comes_first(
+    tmp_path: Path, distribution: Distribution, setting: bytes
+) -> None:
+    # given
+    host = installed(tmp_path, distribution)
+    place = ETC_NIX / distribution.place
+    host.tree.write(place, (host.tree.read(place) or b"") + setting)
+    host.tree.write(ETC_NIX / "more.conf", MORE)
+    untouched, own = etc_nix(host), machines.expand(in_force(host), host.text).entries
+    builders = Builders(host.world)
+    # when
+    builders.apply()
+    # then
+    entries = machines.expand(in_force(host), host.text)
+    assert builders.check() == builders.not_in_effect() == []
+    assert OUR_MACHINES in entries.files
     assert entries.entries[: len(own)] == own
     builders.withdraw()
     assert etc_nix(host) == untouched
