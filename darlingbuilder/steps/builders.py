@@ -46,8 +46,8 @@ class Builders:
         if drift := self.unfit():
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}",
-                hint="write it in lines, as «man 5 nix.conf» has them under builders, or set «register = false» and "
-                "add the builder there yourself",
+                hint="write its machines in lines, which Lix takes as well, or set «register = false» and add the "
+                "builder there yourself (docs/registration.md)",
             )
         self._converge(self._insertions)
 

@@ -55,7 +55,7 @@ def test_a_port_in_the_uri_is_built_with_from_2_31_on(without_alias: Site) -> No
     # then
     if version(without_alias) < (2, 31):
         assert built.rc != 0
-        assert "Could not resolve hostname 127.0.0.1:2222" in built.stderr
+        assert f"cannot build on 'ssh-ng://{USER}@127.0.0.1:2222'" in built.stderr
     else:
         assert built.rc == 0, built.stderr
         assert run("cat", built.stdout.strip()).stdout == "built\n"
