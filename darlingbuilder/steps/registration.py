@@ -150,8 +150,8 @@ class Registration:
             # At the end, where our block would stand, it would come too late: ssh takes the first value it meets.
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}, so that no ssh would see {SSH_ALIAS}",
-                hint=f"make this its first line: {_INCLUDE}; or leave it, set «register = false» and name the port in "
-                "the URI for Nix, from 2.31 on (docs/registration.md)",
+                hint=f"make this its first line: {_INCLUDE}; or leave it, set «register = false» and name the port "
+                "in the URI for Nix, from 2.31 on (docs/registration.md)",
             )
 
     def _text(self, path: Path) -> str | None:
