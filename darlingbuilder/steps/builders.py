@@ -136,10 +136,18 @@ class Builders:
         return HOST_NIX_CONF if {_BUILDERS, _SUBSTITUTES} & overrides.keys() else NIX_CUSTOM_CONF
 
     def _converge(self, insertions: list[Insertion]) -> None:
-        if {insertion.path for insertion in insertions if insertion.converge()}.intersection(_CONFS):
-            # Many of our restarts in a short time must not leave the host without its daemon (StartLimitBurst=).
-            self.world.systemd.reset_failed(NIX_DAEMON)
-            self.world.systemd.try_restart(NIX_DAEMON)
+        is_older = False
+        try:
+            for insertion in insertions:
+                is_older |= insertion.converge() and insertion.path in _CONFS
+        finally:  # the next time there is nothing to change, and the daemon would stay as it is
+            if is_older:
+                self._renew_daemon()
+
+    def _renew_daemon(self) -> None:
+        # Many of our restarts in a short time must not leave the host without its daemon (StartLimitBurst=).
+        self.world.systemd.reset_failed(NIX_DAEMON)
+        self.world.systemd.try_restart(NIX_DAEMON)
 
     def _foreign(self, path: Path) -> str | None:
         return Insertion(self.world.host, path).foreign

@@ -165,6 +165,20 @@ def test_a_file_for_custom_settings_that_something_else_keeps_asks_for_register_
     assert "register = false" in raised.value.hint
 
 
+def test_a_daemon_is_told_of_what_was_changed_even_if_the_rest_cannot_be(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    Builders(host.world).apply()
+    before = host.daemon()
+    host.tree.write_link(NIX_CUSTOM_CONF, "/nix/store/x-nix.conf")
+    host.tree.write(HOST_NIX_CONF, b"!include nix.custom.conf\n" + (host.tree.read(HOST_NIX_CONF) or b""))
+
+    with pytest.raises(ForeignFileError):
+        Builders(host.world).apply()
+
+    assert "darlingbuilder" not in host.text(HOST_NIX_CONF)
+    assert host.daemon() != before
+
+
 @pytest.mark.parametrize("file", ["machines", "mine.toml"])
 def test_machines_in_toml_are_left_whole(tmp_path: Path, file: str) -> None:
     """Lix: with a line of ours in it, the file would be no TOML, and every machine in it lost."""

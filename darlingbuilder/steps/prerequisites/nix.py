@@ -52,7 +52,7 @@ def _serving(systemd: Systemd) -> str:
 
 def _trusted(settings: Mapping[str, object]) -> str:
     names = " ".join(_words(settings.get("trusted-users"))) or "root"
-    return f"trusted users: {names} (others build by the daemon's builders all the same, and can name no others)"
+    return f"trusted: {names} (others build too, on the builders that the daemon knows)"
 
 
 def _origin(builders: Builders, settings: Mapping[str, object]) -> str:
