@@ -28,6 +28,8 @@ _CONFS = (HOST_NIX_CONF, NIX_CUSTOM_CONF)
 _DEFAULT = f"@{NIX_MACHINES}"
 _BY_DEFAULT = Saying(_DEFAULT, Path())
 _BUILDERS = "builders"
+# What holds every machine of a file in TOML (Lix).
+_TABLE = "machines"
 _SUBSTITUTES = "builders-use-substitutes"
 
 
@@ -61,8 +63,8 @@ class Builders:
 
     def unfit(self) -> list[Drift]:
         """Say so if ``builders`` leads to a file in which no other can be included."""
-        expansion = machines.expand(self.said.value, self._text)
-        toml = [path for path in sorted(expansion.files) if _is_toml(self._text(path) or "")]
+        expansion = machines.expand(self.said.value, self._foreign)
+        toml = [path for path in sorted(expansion.files) if _is_toml(self._foreign(path) or "")]
         return [Drift(str(path), f"is TOML, which includes no other file: {OUR_MACHINES}") for path in toml]
 
     def not_in_effect(self) -> list[Drift]:
@@ -160,6 +162,6 @@ class Builders:
 def _is_toml(text: str) -> bool:
     """Whether Lix takes a machines file for TOML. Comments alone are neither, and no line of Nix's is TOML."""
     try:
-        return "machines" in tomllib.loads(text)
+        return _TABLE in tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return False

@@ -101,6 +101,7 @@ def start(site: Site) -> None:
     run = site.machine.run
     run("systemctl", "daemon-reload")
     run("systemctl", "stop", "nix-daemon.service", "nix-daemon.socket")
+    run("systemctl", "reset-failed", "nix-daemon.service", "nix-daemon.socket", check=False)  # so many starts at once
     run("systemctl", "start", "nix-daemon.socket")
 
 
