@@ -5,6 +5,11 @@ from pathlib import Path
 
 from darlingbuilder.core.settings import Settings
 
+# The host's Nix, by the names that all of its distributions use; Lix has a daemon for each connection.
+NIX_DAEMON = "nix-daemon.service"
+NIX_DAEMON_SOCKET = "nix-daemon.socket"
+NIX_DAEMONS = (NIX_DAEMON, "nix-daemon@*.service")
+
 # Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
 GUEST_ETC = Path("/private/etc/darlingbuilder")
 SSHD_CONFIG = GUEST_ETC / "sshd_config"
@@ -34,6 +39,8 @@ VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
 NIX_MACHINES = Path("/etc/nix/machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
+# What Determinate's nix.conf includes, which its daemon writes anew, and that of its installer.
+NIX_CUSTOM_CONF = HOST_NIX_CONF.with_name("nix.custom.conf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,11 +138,11 @@ def _nix(access: Access, seconds: float) -> str:
 
 
 def _store(access: Access, seconds: float) -> str:
-    version = access.world.nix.version()
-    said = nixclient.store_info(access.store, version=version, extra=access.environment, timeout=seconds)
+    said = nixclient.store_info(access.store, extra=access.environment, timeout=seconds)
     if said.code != 0:
         raise _failure(said, f"Nix cannot talk to {access.machine.uri}", seconds)
-    return f"{access.machine.uri} answers Nix {'.'.join(map(str, version))}"
+    nix = access.world.nix
+    return f"{access.machine.uri} answers {nix.name()} {'.'.join(map(str, nix.version()))}"
 
 
 def _build(access: Access, seconds: float) -> str:

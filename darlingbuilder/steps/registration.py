@@ -7,34 +7,29 @@ from pathlib import Path
 from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import machines, managed, nixconf, render
+from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.insertion import Insertion
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import (
-    HOST_NIX_CONF,
     NIX_LOAD,
-    NIX_MACHINES,
     SSH_CONFIG,
     VENDOR_SSH_CONFIG,
     Paths,
 )
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.builders import Builders
 from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 
-NIX_DAEMON = "nix-daemon.service"
 # An sshd that takes connections and says nothing must cost a build less than 10 s in all; a login under load takes 1.
 CONNECT_SECONDS = 7
 # A builder on demand greets once it has booted. Twice the time that a boot may take is many times what it takes.
 BOOTS_AWAITED = 2
-_DEFAULT_BUILDERS = f"@{NIX_MACHINES}"
-_SUBSTITUTES = "builders-use-substitutes"
 # Where every alias of ours lies.
 _ALIASES = Instance().ssh_alias.parent
 _INCLUDE = f"Include {_ALIASES}/*.conf"
-_INSERTED = (NIX_MACHINES, HOST_NIX_CONF, SSH_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +49,8 @@ class Registration:
         if not self._wanted:
             return [*self._leftovers(), *self._line.check()]
         drift = [*managed.check([self._file]), *self._line.check()]
-        drift += [found for insertion in self._insertions for found in insertion.check()]
-        return [*drift, *self.unread_alias()] or self._not_in_effect()
+        drift += [*self._builders.check(), *self._include.check()]
+        return [*drift, *self.unread_alias()] or self._builders.not_in_effect()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
@@ -67,14 +62,9 @@ class Registration:
         self._require_include()
         managed.converge([self._file])
         self._line.write()
-        if self._insert(self._insertions):
-            self._renew_daemon()
-        if drift := self._not_in_effect():
-            raise PrerequisiteError(
-                f"{drift[0].what}: {drift[0].detail}",
-                hint="NIX_CONFIG or /root/.config/nix/nix.conf, which Nix reads after /etc/nix/nix.conf, may say so; "
-                "remove it there, or set «register = false» and register the builder yourself",
-            )
+        self._include.converge()
+        self._builders.apply()
+        self._builders.require_effect()
 
     def revert(self) -> None:
         """See Step."""
@@ -82,16 +72,10 @@ class Registration:
         self._line.withdraw()
 
     def _withdraw(self) -> None:
-        daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
+        self._builders.withdraw()
+        Insertion(self.world.host, SSH_CONFIG).converge()
         managed.withdraw(self.world.host, [self.settings.names.ssh_alias])
         self._remove_slots()
-        if daemon_is_older:
-            self._renew_daemon()
-
-    def _renew_daemon(self) -> None:
-        # That many restarts of ours in a short time must not leave the host without its daemon (StartLimitBurst=).
-        self.world.systemd.reset_failed(NIX_DAEMON)
-        self.world.systemd.try_restart(NIX_DAEMON)
 
     def _remove_slots(self) -> None:
         """Remove the locks that Nix keeps for the slots of each machine that it has ever built on."""
@@ -124,48 +108,28 @@ class Registration:
         return MachinesLine(self.settings, self.world)
 
     @property
-    def _insertions(self) -> list[Insertion]:
-        host = self.world.host
-        conf = Insertion(host, HOST_NIX_CONF)
-        told = nixconf.said(conf.foreign or "", file=HOST_NIX_CONF, read=self._text)
-        builders = told.get("builders", _DEFAULT_BUILDERS)
-        by_file = NIX_MACHINES in machines.expand(builders, self._text).files
-        lines = [] if by_file else [f"builders = {machines.with_include(builders, self.settings.names.machines)}"]
-        if _SUBSTITUTES not in told:  # whoever has set it, either way, has meant it
-            lines.append(f"{_SUBSTITUTES} = true")
-        alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
-        return [
-            Insertion(host, NIX_MACHINES, f"@{self.settings.names.machines}\n" if by_file else ""),
-            Insertion(host, HOST_NIX_CONF, "".join(f"{line}\n" for line in lines)),
-            Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else ""),
-        ]
+    def _builders(self) -> Builders:
+        return Builders(self.world, self.settings.names.machines)
 
-    def _insert(self, insertions: list[Insertion]) -> bool:
-        """Say whether nix.conf was changed: the daemon reads it once, when it starts, unlike the machines files."""
-        return HOST_NIX_CONF in [insertion.path for insertion in insertions if insertion.converge()]
+    @property
+    def _include(self) -> Insertion:
+        host = self.world.host
+        alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
+        return Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else "")
 
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
         alias = self.settings.names.ssh_alias
         drift = [Drift(str(alias), unwanted(self.settings))] if managed.is_ours(host.read(alias)) else []
-        return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
-
-    def _not_in_effect(self) -> list[Drift]:
-        try:
-            builders = str(self.world.nix.settings().get("builders", _DEFAULT_BUILDERS))
-        except PrerequisiteError:  # no Nix: nothing is in effect, and the files are all there is to check
-            return []
-        ours = self.settings.names.machines
-        if ours in machines.expand(builders, self._text).files:
-            return []
-        return [Drift("Nix's setting builders", f"is {builders!r} in effect, which does not lead to {ours}")]
+        return [*drift, *self._builders.leftovers(), *Insertion(host, SSH_CONFIG).check()]
 
     def _require_include(self) -> None:
         if drift := self.unread_alias():
             # At the end, where our block would stand, it would come too late: ssh takes the first value it meets.
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}, so that no ssh would see {self.settings.names.ssh_alias}",
-                hint=f"make this its first line: {_INCLUDE}",
+                hint=f"make this its first line: {_INCLUDE}; or leave it, set «register = false» and name the port "
+                "in the URI for Nix, from 2.31 on (docs/registration.md)",
             )
 
     def _text(self, path: Path) -> str | None:

@@ -50,11 +50,6 @@ def _look(surroundings: Surroundings, setting: str, number: int) -> Verdict:
 def _glance(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     if not procfs.is_listening(number):
         return ok(f"{number} is free")
-<<<<<<< HEAD
-    # The proxy comes and goes with the connections: it may have gone, or come, while the holders were looked for.
-    door = _door(surroundings.settings.names, surroundings.world, number)
-=======
->>>>>>> r1
     holders = procfs.listeners(number)
     if not holders:
         return _unseen(number, setting, uid=surroundings.uid)
@@ -62,13 +57,8 @@ def _glance(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     foreign = [found for found in holders if found.pid not in ours]
     if not foreign:
         return ok(f"{number} is held by the builder's own {holders[0].name} (pid {holders[0].pid})")
-<<<<<<< HEAD
-    if {found.pid for found in foreign} <= door | _door(surroundings.settings.names, surroundings.world, number):
+    if {found.pid for found in foreign} <= _door(surroundings.settings.names, surroundings.world, number):
         return ok(f"{number} is held by the builder's own {surroundings.settings.names.socket}")
-=======
-    if {found.pid for found in foreign} <= _door(surroundings.world, number):
-        return ok(f"{number} is held by the builder's own {SOCKET}")
->>>>>>> r1
     named = ", ".join(f"{found.name} (pid {found.pid})" for found in foreign)
     return failure(f"{number} is held by {named}", f"stop that, or choose another «{setting}»")
 
