@@ -6,7 +6,7 @@ from pathlib import Path
 
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import managed, render
+from darlingbuilder.core import listen, managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT
@@ -15,6 +15,7 @@ from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.ondemand import OnDemand
 
 _FILES = {SOCKET: SOCKET_FILE, PROXY: PROXY_FILE}
+_LISTEN = "ListenStream="
 _PROXYD = "systemd-socket-proxyd"
 # A library's program, on nobody's PATH; the last one is NixOS's.
 _PLACES = tuple(map(Path, ("/usr/lib/systemd", "/lib/systemd", "/run/current-system/systemd/lib/systemd")))
@@ -98,7 +99,11 @@ class SocketUnits:
 def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str]:
     """Give the units by name."""
     return {
-        SOCKET: render.unit(SOCKET, listen=listen_line(settings.port)),
+        SOCKET: render.unit(
+            SOCKET,
+            listens=[f"{_LISTEN}{listen.socket_address(one, settings.port)}" for one in listen.addresses(settings)],
+            exposed=bool(listen.beyond_loopback(settings)),
+        ),
         PROXY: render.unit(
             PROXY,
             proxyd=proxyd(host) or _PLACES[0] / _PROXYD,
@@ -109,9 +114,9 @@ def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str
     }
 
 
-def listen_line(port: int) -> str:
-    """Give the line of the socket by which it is known who has a port."""
-    return f"ListenStream=127.0.0.1:{port}"
+def has_port(unit: str, port: int) -> bool:
+    """Whether the socket unit with the text ``unit`` has ``port``, on whatever address."""
+    return any(line.startswith(_LISTEN) and line.endswith(f":{port}") for line in unit.splitlines())
 
 
 def proxyd(host: Tree) -> Path | None:

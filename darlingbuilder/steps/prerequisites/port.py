@@ -5,7 +5,7 @@ from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.paths import PROXY, SOCKET, SOCKET_FILE
 from darlingbuilder.steps.prerequisites.finding import Level, Surroundings, Verdict, failure, ok, warning
-from darlingbuilder.steps.socketunits import listen_line, proxyd
+from darlingbuilder.steps.socketunits import has_port, proxyd
 
 _SYSTEMD = 1
 
@@ -50,9 +50,8 @@ def _door(world: World, number: int) -> set[int]:
     """Give who holds ``number`` for a builder on demand: systemd, and the proxy that has it from there."""
     proxy = world.systemd.unit(PROXY).main_pid
     content = (world.host.read(SOCKET_FILE) or b"").decode(errors="replace")
-    listens = listen_line(number) in content.splitlines()
     active = world.systemd.unit(SOCKET).activity is Activity.ACTIVE
-    return {_SYSTEMD, proxy} if active and listens else {proxy}
+    return {_SYSTEMD, proxy} if active and has_port(content, number) else {proxy}
 
 
 def _unseen(number: int, setting: str, *, uid: int) -> Verdict:
