@@ -12,6 +12,7 @@ from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import KEYS_LOCK, LOCK, NIX_LOAD
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keylist import Listed, listed
 from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.rotation import Rotation, proven
@@ -101,6 +102,10 @@ def _replace(context: Context, roles: list[Role], patience: float) -> None:
     for one in listed(settings, world):
         if one.role in roles:
             _print(one)
+    if Role.HOST in roles and Clients(settings, world.host).listed():
+        log.warning(
+            "the clients still know the old host key alone", do="give them the new one: darlingbuilder export"
+        )
 
 
 @contextmanager

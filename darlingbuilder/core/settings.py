@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from darlingbuilder.core import storepath
 
@@ -66,7 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     listen: Annotated[
         list[IpAddress],
         Meta(description="addresses on which the builder takes connections, besides 127.0.0.1, which it always does"),
-    ] = ["127.0.0.1"]
+    ] = field(default_factory=lambda: ["127.0.0.1"])
     max_jobs: Annotated[
         Count | Literal["auto"], Meta(description="builds at once; auto: the number of processors")
     ] = 4

@@ -56,7 +56,7 @@ def needs_no_alias(offer: Offer, nix: Version) -> bool:
 
 
 def ssh_config(offer: Offer) -> str:
-    """Give the alias as a block for ssh_config(5)."""
+    """Give the alias, as a block of ssh's configuration."""
     return render.template("client_alias.j2", offer=offer)
 
 
