@@ -85,7 +85,7 @@ def _command(expression: str, options: tuple[str, ...]) -> tuple[str, ...]:
 
 @contextmanager
 def joined(site: Site, suite: Suite) -> Iterator[Client]:
-    """Give a client with keys of its own, and a login on the site's machine from which it may go to the port alone."""
+    """Give a client with keys of its own, and a login on the site's machine, from where it may go to the port."""
     with Machine.create(debian_root(suite)) as machine:
         machine.boot()
         cable.join(site.machine, machine)
