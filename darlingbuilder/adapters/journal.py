@@ -1,6 +1,7 @@
 """The journal of systemd, read by journalctl."""
 
 import contextlib
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -70,11 +71,12 @@ class _Line(msgspec.Struct):
     message: str | list[int] | None = msgspec.field(name="MESSAGE", default=None)
 
 
-def admissions(unit: str, uid: int) -> list[Admission]:
-    """List the logins that a guest's sshd has logged, which runs as ``uid`` in ``unit``; the oldest first."""
+def admissions(unit: str, uid: int, *, since: float) -> list[Admission]:
+    """List the logins that a guest's sshd, as ``uid`` in ``unit``, has logged since then; the oldest first."""
     with contextlib.suppress(PrerequisiteError):
         printed = process.run(
-            "journalctl", "--output", "json", "--output-fields", "MESSAGE", "--quiet", "--no-pager", "--boot",
+            "journalctl", "--output", "json", "--output-fields", "MESSAGE", "--quiet", "--no-pager",
+            f"--since=@{math.floor(since)}",
             f"_SYSTEMD_UNIT={unit}", f"_UID={uid}",
             timeout=_SECONDS,
             check=False,

@@ -104,8 +104,9 @@ def _remove(context: Context, arguments: Namespace) -> None:
 
 
 def _end(context: Context, gone: KnownClient) -> Ended:
-    def admissions() -> list[Admission]:
-        return journal.admissions(UNIT, required(context.world.accounts, context.settings.user).owner.uid)
+    def admissions(since: float) -> list[Admission]:
+        uid = required(context.world.accounts, context.settings.user).owner.uid
+        return journal.admissions(UNIT, uid, since=since)
 
     # A key that could not be used has let in nobody.
     if gone.key is None:

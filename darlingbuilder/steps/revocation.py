@@ -29,13 +29,13 @@ class Ended:
 class Revocation:
     """The connections to the guest's sshd, each known by the login that sshd has logged from its address and port.
 
-    ``admissions`` gives these logins. They are the guest's own word, which cannot mislead us further than to end what
-    runs in the guest.
+    ``admissions`` gives these logins since a moment (epoch seconds). They are the guest's own word, which cannot
+    mislead us further than to end what runs in the guest.
     """
 
     settings: Settings
     world: World
-    admissions: Callable[[], Sequence[Admission]]
+    admissions: Callable[[float], Sequence[Admission]]
 
     def end(self, fingerprint: str) -> Ended:
         """End the connections that logged in by the key with ``fingerprint``, and what these have started."""
@@ -56,18 +56,20 @@ class Revocation:
     def _told_apart(self, fingerprint: str) -> tuple[list[Connection], list[Connection]]:
         theirs: list[Connection] = []
         unknown: list[Connection] = []
-        admissions = self.admissions()
-        for connection in self._connections():
-            holders = self._holders(connection)
-            if not holders:  # it ends at this moment
-                continue
-            began = min(procfs.started(one.pid) or 0.0 for one in holders) - _TICK
+        begun = {one: began for one in self._connections() if (began := self._began(one)) is not None}
+        admissions = self.admissions(min(begun.values())) if begun else []
+        for connection, began in begun.items():
             said = [one for one in admissions if one.peer == connection.peer and one.at >= began]
             if not said:
                 unknown.append(connection)
             elif said[-1].fingerprint == fingerprint:
                 theirs.append(connection)
         return theirs, unknown
+
+    def _began(self, connection: Connection) -> float | None:
+        """Give when somebody came by ``connection``; None if it ends at this moment."""
+        moments = [procfs.started(one.pid) for one in self._holders(connection)]
+        return min((moment - _TICK for moment in moments if moment is not None), default=None)
 
     def _connections(self) -> list[Connection]:
         return procfs.connections(self.settings.sshd_port)

@@ -155,6 +155,12 @@ def test_on_demand_a_client_starts_the_builder(client: Client) -> None:
     client.configure("--host", HOST)
     assert_builds(client, "on-demand-again")
     client.site.assert_healthy(build=False)
+    # Whom systemd's proxy hides can be told apart all the same.
+    theirs = client.begin(derivation("revoked", "/bin/sleep 300; echo > $out"))
+    await_builds(client.site, "revoked")
+    assert "1 connection(s)" in client.site.tool("client", "remove", "laptop").stdout
+    theirs.communicate(timeout=20)
+    assert theirs.returncode != 0
 
 
 # -- keys ---------------------------------------------------------------------------------------------

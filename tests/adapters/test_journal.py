@@ -22,10 +22,10 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *messages: object) -> 
     (tmp_path / "lines").write_text("\n".join([*lines, "no json", "{}"]))
     write(
         tmp_path / "bin" / "journalctl",
-        f'case "$*" in *"_SYSTEMD_UNIT={UNIT} _UID=985") exec /bin/cat {tmp_path}/lines;; esac',
+        f'case "$*" in *"--since=@1 _SYSTEMD_UNIT={UNIT} _UID=985") exec /bin/cat {tmp_path}/lines;; esac',
     )
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    return journal.admissions(UNIT, 985)
+    return journal.admissions(UNIT, 985, since=1.5)
 
 
 def test_logins_are_found_among_what_else_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,4 +52,4 @@ def test_a_journal_of_nothing_knows_no_login(tmp_path: Path, monkeypatch: pytest
 
 def test_without_a_journal_no_login_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert journal.admissions(UNIT, 985) == []
+    assert journal.admissions(UNIT, 985, since=0) == []
