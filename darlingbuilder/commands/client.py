@@ -108,7 +108,7 @@ def _end(context: Context, gone: KnownClient) -> Ended:
         uid = required(context.world.accounts, context.settings.user).owner.uid
         return journal.admissions(UNIT, uid, since=since)
 
-    # A key that could not be used has let in nobody.
+    # What came by a key that is not known cannot be told apart.
     if gone.key is None:
         return Ended(0, 0)
     return Revocation(context.settings, context.world, admissions).end(gone.key.fingerprint)

@@ -59,6 +59,18 @@ def test_by_way_of_a_login_the_connection_leads_to_loopback(world: FakeWorld) ->
     assert told["StrictHostKeyChecking"] == "yes"
 
 
+def test_a_client_waits_for_a_builder_that_has_yet_to_boot(world: FakeWorld) -> None:
+    assert block(snippets.ssh_config(made(world)))["ConnectTimeout"] == "30"
+    patient = block(snippets.ssh_config(made(world, on_demand="true", boot_timeout="60")))["ConnectTimeout"]
+    assert int(patient) >= 120
+
+
+def test_an_address_of_ipv6_is_no_host_with_a_port(world: FakeWorld) -> None:
+    told = made(world, Wish("fd77::1", jump=""))
+    assert block(snippets.ssh_config(told))["ProxyJump"] == "[fd77::1]"
+    assert snippets.known_hosts(told).splitlines()[1].startswith("fd77::1 ")
+
+
 def test_without_a_login_named_it_is_one_to_this_machine(world: FakeWorld) -> None:
     assert made(world).jump == HOST
 

@@ -2,16 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, listen, machines
 from darlingbuilder.core.errors import ConfigError, UsageError
-from darlingbuilder.core.paths import ALIAS, SSH_CONFIG
+from darlingbuilder.core.paths import ALIAS, NIX_MACHINES, SSH_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring, Role
+from darlingbuilder.steps.registration import connect_seconds
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._:-]{1,253}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -21,18 +21,21 @@ _LOGIN = re.compile(
     r"((?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>(?!-)[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?\Z"
 )
 _SSH_PORT = 22
+# Over a network that is far, and with a login on the way.
+_SECONDS_TO_COME_FAR = 30
 _TYPES = ("ed25519", "ecdsa", "rsa")
 # A host of such a name is the client itself.
-_ITSELF = re.compile(r"localhost\Z|localhost\.|127\.|0\.0\.0\.0\Z|::1?\Z|ip6-")
+_ITSELF = re.compile(r"localhost\Z|localhost\.|127\.|0\.0\.0\.0\Z|::1?\Z|ip6-(localhost|loopback)\Z")
 
 
 class Offer(msgspec.Struct, frozen=True):
     """The builder as a client is offered it. ``name``: what the client calls it, as ssh alias and in known_hosts.
 
     ``host``: how the client reaches this machine; ``jump``: by which ssh logins it comes to this machine's loopback,
-    null where it connects to ``host`` itself. ``key``: where the client has its private key. ``host_keys`` are the
-    builder's, the second one that is about to follow the first, each «type base64»; ``jump_host_keys`` are those of
-    this machine's own sshd, if the client is to log in there.
+    null where it connects to ``host`` itself. ``key``: where the client has its private key. ``connect_seconds``: how
+    long its ssh is to wait for the builder, which on demand has yet to boot. ``host_keys`` are the builder's, a second
+    one is about to follow the first, each «type base64»; ``jump_host_keys`` are those of this machine's own sshd, if
+    the client is to log in there.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Offer(msgspec.Struct, frozen=True):
     speed_factor: int
     supported_features: list[str]
     mandatory_features: list[str]
+    connect_seconds: int
     host_keys: list[str]
     jump_host_keys: list[str]
 
@@ -79,20 +83,22 @@ def offer(settings: Settings, world: World, wish: Wish) -> Offer:
     """Give what ``wish`` comes to. Raises BuilderError where a client could not build by it."""
     _refuse_useless(settings, wish)
     name = _name(wish)
-    jump = None if wish.jump is None else _checked(_LOGIN, wish.jump or wish.host, "--jump")
+    itself = f"[{wish.host}]" if listen.is_ipv6(wish.host) else wish.host
+    jump = None if wish.jump is None else _checked(_LOGIN, wish.jump or itself, "--jump")
     return Offer(
         name=name,
         host=wish.host,
         jump=jump,
         port=settings.port,
         user=settings.user,
-        key=_checked(_KEY, wish.key or f"{Path(settings.key).parent}/{name}-key", "--key"),
+        key=_checked(_KEY, wish.key or f"{NIX_MACHINES.parent}/{name}-key", "--key"),
         system=machines.SYSTEM,
         protocol=settings.protocol,
         max_jobs=machines.jobs(settings),
         speed_factor=settings.speed_factor,
         supported_features=settings.supported_features,
         mandatory_features=settings.mandatory_features,
+        connect_seconds=max(_SECONDS_TO_COME_FAR, connect_seconds(settings)),
         host_keys=[key.text for key in Keyring(settings, world.host).valid(Role.HOST)],
         jump_host_keys=_own_host_keys(world) if jump and _leads_to(jump, wish.host) else [],
     )
