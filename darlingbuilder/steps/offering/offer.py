@@ -33,9 +33,9 @@ class Offer(msgspec.Struct, frozen=True):
 
     ``host``: how the client reaches this machine; ``jump``: by which ssh logins it comes to this machine's loopback,
     null where it connects to ``host`` itself. ``key``: where the client has its private key. ``connect_seconds``: how
-    long its ssh is to wait for the builder, which on demand has yet to boot. ``host_keys`` are the builder's, a second
-    one is about to follow the first, each «type base64»; ``jump_host_keys`` are those of this machine's own sshd, if
-    the client is to log in there.
+    long its ssh is to wait for the builder, which on demand has yet to boot. ``host_keys`` are the builder's, each
+    «type base64», a second one while it is about to follow the first; ``jump_host_keys`` are those of this machine's
+    own sshd, if the client is to log in there.
     """
 
     name: str
