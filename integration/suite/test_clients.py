@@ -229,6 +229,25 @@ def test_clients_outlive_a_reset_and_new_keys_but_not_the_builder(client: Client
     assert client.key.split()[1] not in site.machine.run("cat", AUTHORIZED).stdout
 
 
+def test_a_snapshot_from_before_lets_in_nobody_who_was_shut_out_since(client: Client) -> None:
+    site = client.site
+    client.admit()
+    site.tool("snapshot", "create", "before")
+    site.tool("client", "remove", "laptop")
+    site.tool("snapshot", "restore", "before", timeout=300)
+    assert client.key.split()[1] not in site.file(guest(site)).read_text()
+    assert site.status()[0] == 0
+    site.tool("snapshot", "delete", "before")
+
+
+@pytest.mark.parametrize("kind", [("ecdsa", "-b", "384"), ("rsa", "-b", "2048")], ids=lambda kind: kind[0])
+def test_other_keys_than_ed25519_do_as_well(client: Client, kind: tuple[str, ...]) -> None:
+    client.machine.run("sh", "-c", f"rm -f {KEY}*; ssh-keygen -q -N '' -f {KEY} -t {' '.join(kind)}")
+    client.admit()
+    client.configure(*JUMP)
+    assert_builds(client, f"by-{kind[0]}")
+
+
 def test_a_key_that_was_slipped_in_is_drift_and_init_takes_it_out(client: Client) -> None:
     site = client.site
     client.admit()
