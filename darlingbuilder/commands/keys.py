@@ -13,6 +13,7 @@ from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.lock import Lock
 from darlingbuilder.core.paths import NIX_LOAD
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keylist import Listed, listed
 from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.rotation import Rotation, proven
@@ -102,6 +103,10 @@ def _replace(context: Context, roles: list[Role], patience: float) -> None:
     for one in listed(settings, world):
         if one.role in roles:
             _print(one)
+    if Role.HOST in roles and Clients(settings, world.host).listed():
+        log.warning(
+            "the clients still know the old host key alone", do="give them the new one: darlingbuilder export"
+        )
 
 
 def _locked(context: Context, purpose: str) -> AbstractContextManager[Lock]:

@@ -140,6 +140,11 @@ class Paths:
         return self.state / "known_hosts"
 
     @property
+    def clients(self) -> Path:
+        """The public keys of other machines that may build here, each by its client's name."""
+        return self.state / "clients"
+
+    @property
     def last_test(self) -> Path:
         """How the last ``test`` ended, and when."""
         return self.state / "last-test.json"
@@ -163,8 +168,8 @@ class Paths:
     def kept(self) -> tuple[Path, ...]:
         """All that the builder keeps directly below ``state``: nobody else's place."""
         return (
-            self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.last_test,
-            self.failures,
+            self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.clients,
+            self.last_test, self.failures,
             self.machines, self.nix, self.filling, self.image, self.growing_image, self.unfinished_image,
             self.pristine, self.snapshots, self.staging,
         )  # fmt: skip

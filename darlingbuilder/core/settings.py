@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from darlingbuilder.core import storepath
 from darlingbuilder.core.instance import Instance
@@ -24,6 +24,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 # What systemd takes for memory: a share of the machine's, a size, or no limit.
 MemoryLimit = Annotated[str, Meta(pattern=r"^((100|[1-9][0-9]?)%|[1-9][0-9]{0,14}[KMGT]?|infinity)\Z")]
 CpuQuota = Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,5}%)?\Z")]
+IpAddress = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f:.]{2,45}\Z")]
 UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
 
 
@@ -62,7 +63,11 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a user may choose."""
 
-    port: Annotated[Port, Meta(description="TCP port of the builder on 127.0.0.1")] = 2222
+    port: Annotated[Port, Meta(description="TCP port of the builder")] = 2222
+    listen: Annotated[
+        list[IpAddress],
+        Meta(description="addresses on which the builder takes connections, besides 127.0.0.1, which it always does"),
+    ] = field(default_factory=lambda: ["127.0.0.1"])
     max_jobs: Annotated[
         Count | Literal["auto"], Meta(description="builds at once; auto: the number of processors")
     ] = 4

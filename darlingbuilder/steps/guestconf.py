@@ -22,6 +22,7 @@ def text(settings: Settings, host: Mapping[str, object]) -> str:
         "nix.conf.j2",
         max_jobs=(os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs,
         cores=settings.cores,
+        features=list(dict.fromkeys([*settings.supported_features, *settings.mandatory_features])),
         min_free=min_free,
         include=NIX_STORE_CONF.name if shared else "",
         max_free=bytes_of(settings.max_free),

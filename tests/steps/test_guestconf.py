@@ -36,6 +36,13 @@ def test_jobs_and_cores_are_the_settings() -> None:
     assert (conf["max-jobs"], conf["cores"]) == ("7", "3")
 
 
+def test_the_guest_s_nix_has_the_features_that_the_builder_offers() -> None:
+    conf = said(Settings(supported_features=["apple", "big-parallel"], mandatory_features=["apple"]))
+
+    assert conf["extra-system-features"] == "apple big-parallel"
+    assert "extra-system-features" not in said(Settings())
+
+
 def test_auto_is_the_number_of_processors() -> None:
     assert said(Settings(max_jobs="auto"))["max-jobs"] == str(os.cpu_count())
 

@@ -6,7 +6,7 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import wait
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.steps.prerequisites.finding import Level, Surroundings, Verdict, failure, ok, warning
-from darlingbuilder.steps.socketunits import listen_line, proxyd
+from darlingbuilder.steps.socketunits import has_port, proxyd
 
 _SYSTEMD = 1
 # A stranger stays for longer; a builder that starts or ends has its sshd replaced between two looks.
@@ -67,9 +67,8 @@ def _door(names: Instance, world: World, number: int) -> set[int]:
     """Give who holds ``number`` for a builder on demand: systemd, and the proxy that has it from there."""
     proxy = world.systemd.unit(names.proxy).main_pid
     content = (world.host.read(names.socket_file) or b"").decode(errors="replace")
-    listens = listen_line(number) in content.splitlines()
     active = world.systemd.unit(names.socket).activity is Activity.ACTIVE
-    return {_SYSTEMD, proxy} if active and listens else {proxy}
+    return {_SYSTEMD, proxy} if active and has_port(content, number) else {proxy}
 
 
 def _unseen(number: int, setting: str, *, uid: int) -> Verdict:
