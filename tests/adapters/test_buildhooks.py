@@ -17,7 +17,8 @@ from darlingbuilder.adapters.buildhooks import NixHooks
 from darlingbuilder.adapters.process import Running, Start
 from darlingbuilder.core import wait
 
-ALIAS = "darling-builder"
+# Not the one that a machine on this one may have at the same time.
+ALIAS = "builder-of-this-test"
 SLOT = f"ssh-ng:__{ALIAS}-1"
 # A process whose second word is Nix's own, with a child that is named as told, if it is told a name.
 _HOOK = """
@@ -127,20 +128,21 @@ def tell(running: Build) -> str:
     return heard(running)
 
 
-def waits(directory: Path, *, at_most: float = 0.3) -> bool:
+def waits(directory: Path, *, at_most: float = 4) -> bool:
+    """Whether anybody is waited for, for most of that time: an ssh has it from its own start on."""
     began = time.monotonic()
     with NixHooks(directory, ALIAS, seconds_to_log_in=at_most).held():
-        return time.monotonic() - began >= at_most
+        return time.monotonic() - began > at_most / 4
 
 
 def test_who_has_chosen_the_builder_is_waited_for_until_he_has_his_session(tmp_path: Path) -> None:
     (tmp_path / "main-lock").touch()
     with build(tmp_path, ALIAS, SLOT) as running:
-        assert waits(tmp_path)
+        assert waits(tmp_path, at_most=0.3)
         assert tell(running) == "begun"
-        assert waits(tmp_path, at_most=5)
+        assert waits(tmp_path)
         assert tell(running) == "in"
-        assert not waits(tmp_path, at_most=5)
+        assert not waits(tmp_path, at_most=30)
 
 
 def test_one_that_takes_his_time_is_waited_for_no_longer_than_he_needs(tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_one_that_takes_his_time_is_waited_for_no_longer_than_he_needs(tmp_path:
         threading.Timer(0.5, tell, (running,)).start()
         began = time.monotonic()
         with NixHooks(tmp_path, ALIAS).held():
-            assert 0.5 <= time.monotonic() - began < 5
+            assert 0.5 <= time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("steps", [0, 1])
@@ -159,15 +161,15 @@ def test_who_goes_elsewhere_is_not_waited_for(tmp_path: Path, steps: int) -> Non
     with build(tmp_path, "mac", "ssh-ng:__mac-1") as running:
         for _ in range(steps):
             tell(running)
-        assert not waits(tmp_path, at_most=5)
+        assert not waits(tmp_path, at_most=30)
 
 
 def test_an_ssh_that_has_had_its_time_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "main-lock").touch()
     with build(tmp_path, ALIAS, SLOT) as running:
         tell(running)
-        time.sleep(0.5)
-        assert not waits(tmp_path, at_most=0.4)
+        time.sleep(4)
+        assert not waits(tmp_path)
 
 
 def test_where_no_hook_has_ever_run_nothing_is_made(tmp_path: Path) -> None:
