@@ -12,6 +12,7 @@ Three habits of the distributions of Nix, each read in its own sources:
 
 import tomllib
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from darlingbuilder.adapters.world import World
@@ -35,16 +36,20 @@ _SUBSTITUTES = "builders-use-substitutes"
 
 @dataclass(frozen=True, slots=True)
 class Builders:
-    """Nix finds our machines file: by a line in its own, or where ``builders`` passes that by, by that setting."""
+    """Nix finds ``wanted``: by lines in its own machines file, or where ``builders`` passes that by, by that setting.
+
+    With none wanted, no line of ours is to be anywhere.
+    """
 
     world: World
+    wanted: tuple[Path, ...] = (OUR_MACHINES,)
 
     def check(self) -> list[Drift]:
         """List what keeps Nix from it, or would; nothing is said of what is in force (see ``not_in_effect``)."""
         return self.unfit() or [found for insertion in self._insertions for found in insertion.check()]
 
     def apply(self) -> None:
-        """Put our lines where they belong. Raises PrerequisiteError or ForeignFileError where there is no place."""
+        """Put our lines where they belong, and nowhere else. Raises PrerequisiteError, ForeignFileError."""
         if drift := self.unfit():
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}",
@@ -53,29 +58,23 @@ class Builders:
             )
         self._converge(self._insertions)
 
-    def withdraw(self) -> None:
-        """Take our lines out."""
-        self._converge(self._none)
-
-    def leftovers(self) -> list[Drift]:
-        """List our lines where none are wanted."""
-        return [found for insertion in self._none for found in insertion.check()]
-
     def unfit(self) -> list[Drift]:
         """Say so if ``builders`` leads to a file in which no other can be included."""
+        if not self.wanted:
+            return []
         expansion = machines.expand(self.said.value, self._foreign)
         toml = [path for path in sorted(expansion.files) if _is_toml(self._foreign(path) or "")]
-        return [Drift(str(path), f"is TOML, which includes no other file: {OUR_MACHINES}") for path in toml]
+        return [Drift(str(path), f"is TOML, which includes no other file: {self._named}") for path in toml]
 
     def not_in_effect(self) -> list[Drift]:
-        """Say so if what is in force, whoever has said it, does not lead to our file."""
+        """Say so if what is in force, whoever has said it, does not lead to each of our files."""
         try:
             builders = str(self.world.nix.settings().get(_BUILDERS, _DEFAULT))
         except PrerequisiteError:  # no Nix: nothing is in effect, and the files are all there is to check
             return []
-        if OUR_MACHINES in machines.expand(builders, self._text).files:
+        if machines.expand(builders, self._text).files.issuperset(self.wanted):
             return []
-        detail = f"is {builders!r} in effect, which does not lead to {OUR_MACHINES}"
+        detail = f"is {builders!r} in effect, which does not lead to {self._named}"
         return [Drift(f"Nix's setting {_BUILDERS}", detail)]
 
     def require_effect(self) -> None:
@@ -103,24 +102,27 @@ class Builders:
         return dict(nixconf.sayings(self._foreign(HOST_NIX_CONF) or "", file=HOST_NIX_CONF, read=self._foreign))
 
     @property
-    def _insertions(self) -> list[Insertion]:
-        builders = self.said.value
-        files = machines.expand(builders, self._foreign).files
-        by_user = OUR_MACHINES in files
-        by_file = not by_user and NIX_MACHINES in files and self._includable
-        lines = [] if by_user or by_file else [f"{_BUILDERS} = {machines.with_include(builders, OUR_MACHINES)}"]
-        if _SUBSTITUTES not in self._told:  # whoever has set it, either way, has meant it
-            lines.append(f"{_SUBSTITUTES} = true")
-        text = "".join(f"{line}\n" for line in lines)
-        host, place = self.world.host, self._place
-        return [
-            Insertion(host, NIX_MACHINES, f"@{OUR_MACHINES}\n" if by_file else ""),
-            *(Insertion(host, conf, text if conf == place else "") for conf in _CONFS),
-        ]
+    def _named(self) -> str:
+        return " and ".join(map(str, self.wanted))
 
     @property
-    def _none(self) -> list[Insertion]:
-        return [Insertion(self.world.host, path) for path in (NIX_MACHINES, *_CONFS)]
+    def _insertions(self) -> list[Insertion]:
+        files = machines.expand(self.said.value, self._foreign).files
+        missing = [path for path in self.wanted if path not in files]  # the user may have included it
+        by_file = NIX_MACHINES in files and self._includable
+        settings = self._settings([] if by_file else missing) if self.wanted else ""
+        host, place = self.world.host, self._place
+        return [
+            Insertion(host, NIX_MACHINES, "".join(f"@{path}\n" for path in missing) if by_file else ""),
+            *(Insertion(host, conf, settings if conf == place else "") for conf in _CONFS),
+        ]
+
+    def _settings(self, included: list[Path]) -> str:
+        """Give the lines for a nix.conf: ``builders`` with what it is to include, and what goes with it."""
+        lines = [f"{_BUILDERS} = {reduce(machines.with_include, included, self.said.value)}"] if included else []
+        if _SUBSTITUTES not in self._told:  # whoever has set it, either way, has meant it
+            lines.append(f"{_SUBSTITUTES} = true")
+        return "".join(f"{line}\n" for line in lines)
 
     @property
     def _includable(self) -> bool:

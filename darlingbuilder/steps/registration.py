@@ -84,7 +84,7 @@ class Registration:
         self._line.withdraw()
 
     def _withdraw(self) -> None:
-        self._builders.withdraw()
+        Builders(self.world, ()).apply()
         Insertion(self.world.host, SSH_CONFIG).converge()
         managed.withdraw(self.world.host, _OURS)
         sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
@@ -137,7 +137,7 @@ class Registration:
         if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
         drift = [Drift(str(path), unwanted(self.settings)) for path in ours]
-        return [*drift, *self._builders.leftovers(), *Insertion(host, SSH_CONFIG).check()]
+        return [*drift, *Builders(self.world, ()).check(), *Insertion(host, SSH_CONFIG).check()]
 
     def _directory_drift(self) -> list[Drift]:
         found = self.world.host.attributes(CONTROL_SOCKETS)

@@ -73,8 +73,8 @@ def test_nix_is_led_to_our_file_in_the_place_where_that_stays(
     others = {NIX_CUSTOM_CONF, HOST_NIX_CONF} - {ETC_NIX / distribution.place}
     assert not [path for path in others if "darlingbuilder" in host.text(path)]
     # and when
-    builders.withdraw()
-    builders.withdraw()
+    Builders(host.world, ()).apply()
+    Builders(host.world, ()).apply()
     # then
     assert etc_nix(host) == untouched
 
@@ -98,7 +98,7 @@ def test_what_a_user_has_set_stays_and_comes_first(
     assert builders.check() == builders.not_in_effect() == []
     assert OUR_MACHINES in entries.files
     assert entries.entries[: len(own)] == own
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert etc_nix(host) == untouched
 
 
@@ -119,7 +119,7 @@ def test_a_daemon_that_gets_a_nix_conf_of_its_own_later_takes_our_lines_along(tm
     builders.apply()
     # then
     assert builders.check() == builders.not_in_effect() == []
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert host.text(NIX_CUSTOM_CONF) == "max-jobs = 3\ncores = 2\n"
     assert host.text(HOST_NIX_CONF) == NIXD_CONF
 
@@ -151,7 +151,7 @@ def test_a_machines_file_that_is_a_link_is_passed_by(tmp_path: Path) -> None:
     assert INCLUDED in (tree.read(HOST_NIX_CONF) or b"")
     assert tree.link(NIX_MACHINES)
     assert tree.read(NIX_MACHINES) == b"ssh://mac x86_64-darwin\n"
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert tree.read(HOST_NIX_CONF) == b""
 
 
@@ -194,7 +194,7 @@ def test_machines_in_toml_are_left_whole(tmp_path: Path, file: str) -> None:
     # then
     assert "register = false" in raised.value.hint
     assert [found.what for found in builders.check()] == [f"/etc/nix/{file}"]
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert etc_nix(host) == untouched
 
 
@@ -207,6 +207,25 @@ def test_a_user_who_has_included_our_file_is_not_offered_it_twice(tmp_path: Path
     assert builders.check() == builders.not_in_effect() == []
     assert host.text(NIX_MACHINES) == "@/etc/nix/darling-builder.machines\nssh://mac\n"
     assert "builders =" not in host.text(HOST_NIX_CONF)
+
+
+def test_several_files_are_led_to_and_each_can_go_alone(tmp_path: Path) -> None:
+    host = make_host(tmp_path, nix_conf=b"builders = ssh://mac x86_64-darwin\n")
+    untouched = etc_nix(host)
+    other = ETC_NIX / "darling-builder-2.machines"
+
+    Builders(host.world, (OUR_MACHINES, other)).apply()
+    both = machines.expand(in_force(host), host.text).files
+    Builders(host.world, (other,)).apply()
+    one = machines.expand(in_force(host), host.text).files
+
+    assert both == {OUR_MACHINES, other}
+    assert one == {other}
+    assert [found.what for found in Builders(host.world, (OUR_MACHINES,)).not_in_effect()] == [
+        "Nix's setting builders"
+    ]
+    Builders(host.world, ()).apply()
+    assert etc_nix(host) == untouched
 
 
 def test_a_nix_without_a_running_daemon_is_left_without_one(tmp_path: Path) -> None:
