@@ -72,7 +72,7 @@ class Registration:
         self._line.withdraw()
 
     def _withdraw(self) -> None:
-        self._builders.withdraw()
+        Builders(self.world, ()).apply()
         Insertion(self.world.host, SSH_CONFIG).converge()
         managed.withdraw(self.world.host, [self.settings.names.ssh_alias])
         self._remove_slots()
@@ -109,7 +109,7 @@ class Registration:
 
     @property
     def _builders(self) -> Builders:
-        return Builders(self.world, self.settings.names.machines)
+        return Builders(self.world, (self.settings.names.machines,))
 
     @property
     def _include(self) -> Insertion:
@@ -121,7 +121,7 @@ class Registration:
         host = self.world.host
         alias = self.settings.names.ssh_alias
         drift = [Drift(str(alias), unwanted(self.settings))] if managed.is_ours(host.read(alias)) else []
-        return [*drift, *self._builders.leftovers(), *Insertion(host, SSH_CONFIG).check()]
+        return [*drift, *Builders(self.world, ()).check(), *Insertion(host, SSH_CONFIG).check()]
 
     def _require_include(self) -> None:
         if drift := self.unread_alias():
