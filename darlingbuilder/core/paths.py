@@ -35,6 +35,8 @@ VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
 NIX_MACHINES = Path("/etc/nix/machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
+# Held for a moment by who changes what all builders of this host share.
+SHARED_LOCK = Path("/run/darlingbuilder-shared.lock")
 # Sockets of ssh's ControlMaster: a directory that root alone may enter.
 CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
 

@@ -1,6 +1,7 @@
 """The builder made known to the host's ssh and Nix: an alias, a machines line, and what leads Nix to it."""
 
 import fnmatch
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from darlingbuilder.core.paths import (
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
+from darlingbuilder.steps import neighbours
 from darlingbuilder.steps.machinesline import MachinesLine, unwanted
 
 NIX_DAEMON = "nix-daemon.service"
@@ -62,11 +64,16 @@ class Registration:
             return [*self._leftovers(), *self._line.check()]
         drift = [*managed.check(self._files), *self._line.check()]
         drift += self._directory_drift()
-        drift += [found for insertion in self._insertions for found in insertion.check()]
+        drift += [found for insertion in self._insertions(self._included) for found in insertion.check()]
         return [*drift, *self.unread_alias()] or self._not_in_effect()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
+        if self.check():
+            with neighbours.changing_shared(self.world, "init"):
+                self._apply()
+
+    def _apply(self) -> None:
         if not self._wanted:
             if self._leftovers():
                 self._withdraw()
@@ -76,7 +83,7 @@ class Registration:
         managed.converge(self._files)
         self.world.host.make_directory(CONTROL_SOCKETS, mode=_PRIVATE, owner=ROOT)
         self._line.write()
-        if self._insert(self._insertions):
+        if self._insert(self._insertions(self._included)):
             self._renew_daemon()
         if drift := self._not_in_effect():
             raise PrerequisiteError(
@@ -87,14 +94,17 @@ class Registration:
 
     def revert(self) -> None:
         """See Step."""
-        self._withdraw()
-        self._line.withdraw()
+        with neighbours.changing_shared(self.world, "uninstall"):
+            self._withdraw()
+            self._line.withdraw()
 
     def _withdraw(self) -> None:
-        daemon_is_older = self._insert([Insertion(self.world.host, path) for path in _INSERTED])
-        managed.withdraw(self.world.host, self._ours)
-        sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
-        self.world.host.remove(CONTROL_SOCKETS)
+        daemon_is_older = self._insert(self._insertions(self._others))
+        managed.withdraw(self.world.host, [self.settings.names.ssh_alias])
+        if not self._others:
+            managed.withdraw(self.world.host, [TMPFILES])
+            sshclient.end_masters(self.world.host.root / CONTROL_SOCKETS.relative_to("/"))
+            self.world.host.remove(CONTROL_SOCKETS)
         self._remove_slots()
         if daemon_is_older:
             self._renew_daemon()
@@ -135,26 +145,37 @@ class Registration:
         ]
 
     @property
-    def _ours(self) -> tuple[Path, Path]:
-        return (self.settings.names.ssh_alias, TMPFILES)
+    def _ours(self) -> list[Path]:
+        return [self.settings.names.ssh_alias, *([] if self._others else [TMPFILES])]
 
     @property
     def _line(self) -> MachinesLine:
         return MachinesLine(self.settings, self.world)
 
     @property
-    def _insertions(self) -> list[Insertion]:
+    def _others(self) -> list[Path]:
+        """The machines files that the other builders of this host have included."""
+        return neighbours.registered(self.world.host, self.settings.names.machines)
+
+    @property
+    def _included(self) -> list[Path]:
+        return sorted([*self._others, self.settings.names.machines])
+
+    def _insertions(self, included: list[Path]) -> list[Insertion]:
+        """Give our blocks, of all builders of this host, as they are to be for those whose files are ``included``."""
         host = self.world.host
+        if not included:
+            return [Insertion(host, path) for path in _INSERTED]
         conf = Insertion(host, HOST_NIX_CONF)
         told = nixconf.said(conf.foreign or "", file=HOST_NIX_CONF, read=self._text)
         builders = told.get("builders", _DEFAULT_BUILDERS)
         by_file = NIX_MACHINES in machines.expand(builders, self._text).files
-        lines = [] if by_file else [f"builders = {machines.with_include(builders, self.settings.names.machines)}"]
+        lines = [] if by_file else [f"builders = {functools.reduce(machines.with_include, included, builders)}"]
         if _SUBSTITUTES not in told:  # whoever has set it, either way, has meant it
             lines.append(f"{_SUBSTITUTES} = true")
         alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
         return [
-            Insertion(host, NIX_MACHINES, f"@{self.settings.names.machines}\n" if by_file else ""),
+            Insertion(host, NIX_MACHINES, "".join(f"@{file}\n" for file in included) if by_file else ""),
             Insertion(host, HOST_NIX_CONF, "".join(f"{line}\n" for line in lines)),
             Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else ""),
         ]
@@ -170,7 +191,7 @@ class Registration:
         if ours and host.attributes(CONTROL_SOCKETS):
             ours.append(CONTROL_SOCKETS)
         drift = [Drift(str(path), unwanted(self.settings)) for path in ours]
-        return drift + [found for path in _INSERTED for found in Insertion(host, path).check()]
+        return drift + [found for insertion in self._insertions(self._others) for found in insertion.check()]
 
     def _directory_drift(self) -> list[Drift]:
         found = self.world.host.attributes(CONTROL_SOCKETS)
