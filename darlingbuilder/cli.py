@@ -14,7 +14,7 @@ from darlingbuilder import __version__
 from darlingbuilder.core import config, log
 from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
-from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb
+from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb, as_typed
 
 _USAGE = "usage: darlingbuilder [--version] [--instance NAME] VERB ..."
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
@@ -111,7 +111,11 @@ def _run(arguments: argparse.Namespace) -> int:
         raise PrerequisiteError(f"{verb.name} needs root", hint=f"sudo darlingbuilder {verb.name}")
     # A verb imports what it alone needs, so that --help is instant and needs no library.
     context = importlib.import_module("darlingbuilder.commands.context").of(called, as_called=verb.takes_settings)
-    code: ExitCode = importlib.import_module(f"darlingbuilder.commands.{verb.module}").run(context, arguments)
+    try:
+        code: ExitCode = importlib.import_module(f"darlingbuilder.commands.{verb.module}").run(context, arguments)
+    except BuilderError as error:
+        error.hint = as_typed(error.hint, context.settings.instance)
+        raise
     sys.stdout.flush()
     return code
 

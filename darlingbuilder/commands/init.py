@@ -15,6 +15,7 @@ from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
+from darlingbuilder.verbs import as_typed
 
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
 _HOOK_PATIENCE = 120.0
@@ -52,7 +53,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
         converge(plan.service, announce=announce)
         if plan.service.name in changed:
             _recheck(plan)
-        say(_farewell(context, changed))
+        say(as_typed(_farewell(context, changed), context.called.settings.instance))
     return ExitCode.OK
 
 

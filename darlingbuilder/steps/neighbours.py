@@ -66,6 +66,10 @@ def refuse_shared(settings: Settings, host: Tree) -> None:
 @contextlib.contextmanager
 def changing_shared(world: World, purpose: str) -> Iterator[None]:
     """Let nobody else meanwhile change what all builders of this host share. Raises LockedError."""
+    if world.host.attributes(SHARED_LOCK.parent) is None:
+        # A machine that has never run: nobody is at work there.
+        yield
+        return
     with lock.held(world.host.real(SHARED_LOCK), purpose=purpose, seconds=_SECONDS) as held:
         try:
             yield

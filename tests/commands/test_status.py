@@ -154,6 +154,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     assert printed.keys() >= elsewhere
     printed = {key: value for key, value in printed.items() if key not in elsewhere}
     assert printed == {
+        "instance": "default",
         "unit": UNIT,
         "state": "active (running)",
         "message": "",
