@@ -29,7 +29,7 @@ def _check_key(ours: Settings, other: Settings) -> None:
     taken = [Path(other.key), *(place for _, place in _places(other))]
     if any(_within(Path(ours.key), place) for place in taken):
         raise ConfigError(
-            f"key: {ours.key} is the builder {other.instance!r}'s, which replaces and removes it",
+            f"key: {ours.key} is in the hands of the builder {other.instance!r}, which replaces and removes it",
             hint="leave «key» out, or choose another file name",
         )
 
@@ -47,7 +47,7 @@ def _check_ports(ours: Settings, other: Settings) -> None:
     for setting, port in _ports(ours).items():
         if port in theirs.values():
             raise ConfigError(
-                f"{setting} = {port} is the builder {other.instance!r}'s",
+                f"{setting} = {port} is that of the builder {other.instance!r}",
                 hint=f"choose another: {setting} = {_free([*_ports(ours).values(), *theirs.values()])}",
             )
 

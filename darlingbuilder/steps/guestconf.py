@@ -21,6 +21,7 @@ def text(settings: Settings, host: Mapping[str, object]) -> str:
     return render.template(
         "nix.conf.j2",
         max_jobs=(os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs,
+        features=" ".join(dict.fromkeys([*settings.supported_features, *settings.mandatory_features])),
         cores=settings.cores,
         min_free=min_free,
         include=NIX_STORE_CONF.name if shared else "",

@@ -36,6 +36,13 @@ def test_jobs_and_cores_are_the_settings() -> None:
     assert (conf["max-jobs"], conf["cores"]) == ("7", "3")
 
 
+def test_features_that_the_host_is_told_of_are_those_of_the_guest() -> None:
+    conf = said(Settings(supported_features=["kvm", "mine"], mandatory_features=["mine"]))
+
+    assert conf["extra-system-features"] == "kvm mine"
+    assert "extra-system-features" not in said(Settings())
+
+
 def test_auto_is_the_number_of_processors() -> None:
     assert said(Settings(max_jobs="auto"))["max-jobs"] == str(os.cpu_count())
 

@@ -200,3 +200,18 @@ def test_our_own_on_demand_is_asked_past_the_port_that_would_start_it_and_not_at
 
     assert (down.ours, down.answer) == (True, None)
     assert down.why_not == "it is down, and starts with the first build"
+
+
+def test_each_builder_of_this_host_is_ours_and_is_asked_where_its_own_sshd_listens(place: Path) -> None:
+    logins.add(place, "darling-builder")
+    lines = b"".join(
+        b"ssh-ng://%s x86_64-darwin - 4 1 - - -\n" % name for name in (b"darling-builder", b"darling-builder-b")
+    )
+    host = make_host(place.parent / "host", machines=lines)
+    other = Own("darling-builder-b", 2223, lambda: False)
+
+    first, second = fleet.look(host.world, [OURS, other], timeout=20).builders
+
+    assert (first.ours, second.ours) == (True, True)
+    assert first.answer is not None
+    assert second.why_not == "it is down, and starts with the first build"
