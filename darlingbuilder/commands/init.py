@@ -25,7 +25,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Make the builder what the settings say, from whatever is there."""
     plan = build(context.called, context.world)
     if arguments.dry_run:
-        return _show(plan)
+        return _show(plan, context.called.settings.instance)
     if _is_hook():
         _pause(context)
     # Before the machine is looked at: seen with the wrong settings, the builder's own sshd is a stranger on the port.
@@ -64,9 +64,9 @@ def _pause(context: Context) -> None:
         time.sleep(seconds)
 
 
-def _show(plan: Plan) -> ExitCode:
+def _show(plan: Plan, instance: str) -> ExitCode:
     found = survey(plan.steps)
-    show_found(found, diffs=True)
+    show_found(found, diffs=True, instance=instance)
     return ExitCode.OK if all(step.converged for step in found) else ExitCode.DRIFT
 
 

@@ -20,6 +20,7 @@ from darlingbuilder.steps.overview.builds import Build
 from darlingbuilder.steps.overview.overview import Overview
 from darlingbuilder.steps.overview.several import OneOfSeveral, look_at_all, worst
 from darlingbuilder.steps.usage import Usage
+from darlingbuilder.verbs import as_typed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -77,13 +78,13 @@ def _in_short(one: OneOfSeveral) -> tuple[str, ...]:
     )
 
 
-def show_found(found: Sequence[Found], *, diffs: bool) -> None:
-    """Print what a survey found, a line a difference; ``diffs`` adds those of texts."""
+def show_found(found: Sequence[Found], *, diffs: bool, instance: str) -> None:
+    """Print what a survey of that ``instance`` found, a line a difference; ``diffs`` adds those of texts."""
     for step in found:
         if step.converged:
             say(f"  ok    {step.step}")
         if step.error:
-            say(f"  error {step.step}: {step.error}\n        {step.error.hint}")
+            say(f"  error {step.step}: {step.error}\n        {as_typed(step.error.hint, instance)}")
         for drift in step.drift:
             say(f"  drift {step.step}: {drift.what}: {drift.detail}")
             if diffs and drift.diff:
@@ -121,9 +122,9 @@ def _view(context: Context, found: Sequence[Found]) -> Overview:
 def _print(view: Overview, found: Sequence[Found]) -> None:
     for label, value in _rows(view):
         say(f"{label}: {value}")
-    show_found(found, diffs=False)
+    show_found(found, diffs=False, instance=view.instance)
     for note in view.notes:
-        say(f"  note  {note.what}: {note.detail}\n        {note.hint}")
+        say(f"  note  {note.what}: {note.detail}\n        {as_typed(note.hint, view.instance)}")
 
 
 def _tables(view: Overview) -> list["RenderableType"]:
@@ -188,10 +189,10 @@ def _tested(view: Overview) -> str:
 def _findings(view: Overview) -> Iterator[tuple[str, str, str]]:
     for step in view.steps:
         if step.error:
-            yield "error", step.step, f"{step.error}\n{step.hint}"
+            yield "error", step.step, f"{step.error}\n{as_typed(step.hint or '', view.instance)}"
         elif not step.drift:
             yield "ok", step.step, ""
         for drift in step.drift:
             yield "drift", step.step, f"{drift.what}: {drift.detail}"
     for note in view.notes:
-        yield "note", note.what, f"{note.detail}\n{note.hint}"
+        yield "note", note.what, f"{note.detail}\n{as_typed(note.hint, view.instance)}"

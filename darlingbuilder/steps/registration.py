@@ -29,6 +29,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind
 from darlingbuilder.steps import neighbours
 from darlingbuilder.steps.machinesline import MachinesLine, unwanted
+from darlingbuilder.verbs import as_typed
 
 NIX_DAEMON = "nix-daemon.service"
 # An sshd that takes connections and says nothing must cost a build less than 10 s in all; a login under load takes 1.
@@ -224,7 +225,7 @@ class Registration:
 
 def alias_text(settings: Settings) -> str:
     """Give the ssh_config of the alias, without our header."""
-    return render.template(
+    text = render.template(
         "ssh_alias.j2",
         alias=settings.names.alias,
         out_of_service=settings.names.out_of_service,
@@ -236,6 +237,7 @@ def alias_text(settings: Settings) -> str:
         persist_seconds=persist_seconds(settings),
         control_sockets=CONTROL_SOCKETS,
     )
+    return as_typed(text, settings.instance)
 
 
 def connect_seconds(settings: Settings) -> int:
