@@ -6,7 +6,7 @@ DARLING ?=
 NIX_TARBALL ?=
 REAL := $(if $(DARLING),--darling $(DARLING)) $(if $(NIX_TARBALL),--nix-tarball $(NIX_TARBALL))
 
-.PHONY: demo test lint unit integration bench man clean
+.PHONY: demo test lint unit integration bench man release clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
@@ -33,6 +33,10 @@ man: $(VENV)/.ready
 	mkdir -p build
 	$(VENV)/bin/darlingbuilder man > build/darlingbuilder.1
 	$(VENV)/bin/darlingbuilder man darlingbuilder.toml > build/darlingbuilder.toml.5
+
+# sdist and wheel of the tagged commit that is checked out; see CONTRIBUTING.md.
+release: $(VENV)/.ready
+	$(PYTHON) -m integration.packaging.release dist
 
 $(VENV)/.ready: pyproject.toml integration/prerequisites hatch_build.py $(wildcard darlingbuilder/guest/*.[ch])
 	integration/prerequisites

@@ -82,6 +82,38 @@ _PATHS = Argument(
 )
 _ALL = Argument("--all", "show every builder of this host; exit as the worst of them would")
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
+_EXPORT = (
+    Argument(
+        "--format",
+        "machines: the line for Nix; ssh-config, known-hosts: what ssh needs for it; nixos, nix-darwin: all of it as "
+        "a module; json: all of it; nixpkgs-review: the value of --builders [machines]",
+        {
+            "choices": ["machines", "ssh-config", "known-hosts", "nixos", "nix-darwin", "json", "nixpkgs-review"],
+            "default": "machines",
+        },
+    ),
+    Argument("--host", "the name under which the client reaches this machine [its host name]", {"metavar": "NAME"}),
+    Argument(
+        "--jump",
+        "have the client come by ssh to this machine, or to LOGIN ([USER@]HOST[:PORT]), and from there to the port, "
+        "which then need not be open to it",
+        {"nargs": "?", "const": "", "metavar": "LOGIN"},
+    ),
+    Argument(
+        "--name", "what the client's ssh and Nix are to call the builder [darling-builder-HOST]", {"metavar": "NAME"}
+    ),
+    Argument(
+        "--key",
+        "where the client has its private key [/etc/nix/NAME-key]",
+        {"metavar": "FILE"},
+    ),
+    Argument(
+        "--nix-version",
+        "the client's Nix; from 2.31 on the line for it has the port itself and needs no ssh-config, but for --jump",
+        {"metavar": "VERSION"},
+    ),
+    _SCHEMA,
+)
 _NOW = Argument("--now", "do not wait for running builds, and cut off those that another stop waits for")
 
 VERBS = (
@@ -230,6 +262,25 @@ VERBS = (
             _JSON,
         ),
         overview="show, rotate or import the keys",
+    ),
+    Verb(
+        "client",
+        "client",
+        "let other machines build here, each by a key of its own; list them; or shut one out and end its builds",
+        (
+            Argument("action", "what to do", {"choices": ["add", "list", "remove"]}),
+            Argument("name", "the client, such as its host name", {"nargs": "?", "metavar": "NAME"}),
+            Argument("--key", "for add: the file of its public key, or - for standard input", {"metavar": "FILE"}),
+            _JSON,
+        ),
+        overview="let other machines build here; print what these need",
+    ),
+    Verb(
+        "export",
+        "export",
+        "print what another machine needs to build here, ready to be put in its configuration",
+        _EXPORT,
+        overview=BESIDE,
     ),
     Verb(
         "reset",

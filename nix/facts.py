@@ -8,9 +8,9 @@ import msgspec
 
 from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.machines import SYSTEM
-from darlingbuilder.core.paths import CONTROL_SOCKETS, NIX_MACHINES, Paths
+from darlingbuilder.core.paths import NIX_MACHINES, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS, PERSIST_SECONDS
+from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS
 
 FILE = Path(__file__).with_name("facts.json")
 _CONTROL = r"\x00-\x1f\x7f\ud800-\udfff"
@@ -28,10 +28,8 @@ def facts() -> dict[str, Any]:
         "machines_file": str(NIX_MACHINES),
         "our_machines": ours.machines.name,
         "known_hosts": ours.known_hosts.name,
-        "control_sockets": str(CONTROL_SOCKETS),
         "connect_seconds": CONNECT_SECONDS,
         "boots_awaited": BOOTS_AWAITED,
-        "persist_seconds": PERSIST_SECONDS,
         "socket": names.socket,
         "proxy": names.proxy,
         "nix_versions": list(compatibility.nix_paths()),

@@ -15,6 +15,13 @@ def held(files: Iterable[Path]) -> set[Path]:
     return {path for path, found in wanted.items() if any(_is_of(lock, found) for lock in locks)}
 
 
+def holders(files: Iterable[Path]) -> set[int]:
+    """List the processes that hold an exclusive lock on one of ``files``, as far as this process can see them."""
+    wanted = [found for path in files if (found := _stat(path))]
+    locks = set(_exclusive_locks()) if wanted else set()
+    return {lock[0] for lock in locks if any(_is_of(lock, found) for found in wanted)}
+
+
 def can_be_seen() -> bool:
     """Whether this process sees any locks at all: without that, ``held`` finds none."""
     return os.access(_LOCKS, os.R_OK)

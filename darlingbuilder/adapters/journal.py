@@ -1,8 +1,11 @@
 """The journal of systemd, read by journalctl."""
 
 import contextlib
+import math
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 import msgspec
@@ -13,11 +16,15 @@ from darlingbuilder.core.errors import PrerequisiteError
 
 # systemd's own message that a unit's process has ended (sd-messages(3): SD_MESSAGE_UNIT_PROCESS_EXIT).
 _PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"
+# What sshd says of a login by a key, in 8.1 as in 10 (auth.c, auth_log).
+_ACCEPTED = re.compile(r"Accepted publickey for \S+ from (\S+) port ([0-9]+) ssh2: \S+ (SHA256:\S+)")
 _MICROSECONDS = 1e6
 _SECONDS = 10
 # A complaint, its hint, and what a library may have said after it.
 _LINES = 20
 _WIDTH = 300
+# Our own errors fit; the 200 zero bytes by which sshd explains a lost IPv4 connection do not.
+_LINE_WIDTH = 500
 
 
 class End(msgspec.Struct, frozen=True):
@@ -35,6 +42,19 @@ class _Entry(msgspec.Struct):
     at: str = msgspec.field(name="__REALTIME_TIMESTAMP")
 
 
+def last_lines(unit: str, count: int) -> str:
+    """Give the last ``count`` lines of the journal of ``unit``."""
+    printed = process.run(
+        "journalctl",
+        "--unit", unit,
+        "--lines", str(count),
+        "--output", "short-iso",
+        "--no-pager", "--quiet",
+        check=False,
+    ).stdout  # fmt: skip
+    return "\n".join(textwrap.shorten(line, _LINE_WIDTH, placeholder=" …") for line in printed.splitlines())
+
+
 def last_end(unit: str) -> End | None:
     """Give the last end of ``unit`` that the journal knows of; None if it knows of none, or cannot be read."""
     matches = (f"UNIT={unit}", f"MESSAGE_ID={_PROCESS_EXIT}", "_PID=1")
@@ -48,6 +68,45 @@ def last_end(unit: str) -> End | None:
         by = ending.by_status if entry.EXIT_CODE == "exited" else ending.by_signal
         return End(int(entry.at) / _MICROSECONDS, by(int(entry.EXIT_STATUS)))
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A login: when (epoch seconds), from which address and port, by the key with which fingerprint."""
+
+    at: float
+    peer: tuple[str, int]
+    fingerprint: str
+
+
+class _Line(msgspec.Struct):
+    """A line of the journal. A text that is no UTF-8 comes as numbers, and is none of sshd's."""
+
+    at: str = msgspec.field(name="__REALTIME_TIMESTAMP")
+    message: str | list[int] | None = msgspec.field(name="MESSAGE", default=None)
+
+
+def admissions(unit: str, uid: int, *, since: float) -> list[Admission]:
+    """List the logins that a guest's sshd, as ``uid`` in ``unit``, has logged since then; the oldest first."""
+    with contextlib.suppress(PrerequisiteError):
+        printed = process.run(
+            "journalctl", "--output", "json", "--output-fields", "MESSAGE", "--quiet", "--no-pager",
+            f"--since=@{math.floor(since)}",
+            f"_SYSTEMD_UNIT={unit}", f"_UID={uid}",
+            timeout=_SECONDS,
+            check=False,
+        ).stdout  # fmt: skip
+        return list(_admissions(printed))
+    return []
+
+
+def _admissions(printed: str) -> Iterator[Admission]:
+    for line in printed.splitlines():
+        with contextlib.suppress(msgspec.MsgspecError, ValueError):
+            entry = msgspec.json.decode(line, type=_Line)
+            found = _ACCEPTED.search(entry.message) if isinstance(entry.message, str) else None
+            if found:
+                yield Admission(int(entry.at) / _MICROSECONDS, (found[1], int(found[2])), found[3])
 
 
 def last_error(unit: str, invocation: str) -> str | None:

@@ -42,6 +42,9 @@ class HostNix(Protocol):
     def version(self) -> tuple[int, ...]:
         """Give the version, (2, 26, 3) say."""
 
+    def name(self) -> str:
+        """Give what it calls itself: «Nix», «Lix» or «Determinate Nix 3.8.5»."""
+
     def settings(self) -> Mapping[str, object]:
         """Give the settings in force, by name."""
 
@@ -103,14 +106,18 @@ class NixCommand:
 
     def version(self) -> tuple[int, ...]:
         """See HostNix. The last word counts: «nix-store (Lix, like Nix) 2.91.1»."""
-        with purpose("telling its version"):
-            line = process.run(tool("nix-store"), "--version").stdout.strip()
+        line = _introduction()
         found = re.search(r"(\d+(?:\.\d+)+)\S*\Z", line)
         if not found:
             raise NixError(
                 f"the host's Nix says {line!r} of its version", hint="nix-store --version should end in it"
             )
         return tuple(map(int, found[1].split(".")))
+
+    def name(self) -> str:
+        """See HostNix. Lix says in the brackets what it is like, too."""
+        found = re.search(r"\(([^,)]+)", _introduction())
+        return found[1].strip() if found else "Nix"
 
     def settings(self) -> Mapping[str, object]:
         """See HostNix. «config show» is 2.20's name, «show-config» the one before."""
@@ -167,7 +174,7 @@ class NixCommand:
 
     def load_into(self, root: Path, registration: bytes) -> None:
         """See HostNix."""
-        hint = "the archive that it came from is damaged, or no release of Nix"
+        hint = "the guest's store is full (see df; raise store_size), or what they came from is damaged"
         with purpose("reading a registration of store paths", hint=hint):
             process.run(tool("nix-store"), *store_flags(root), "--load-db", stdin=registration)
 
@@ -196,6 +203,13 @@ class NixCommand:
             program, *store_flags(root), "--check-validity", path,
             start=started_as(account), timeout=_SECONDS, check=False,
         ).code == 0  # fmt: skip
+
+
+def _introduction() -> str:
+    """Give the first line of what Nix says of its version; Lix goes on with its features and directories."""
+    with purpose("telling its version"):
+        said = process.run(tool("nix-store"), "--version").stdout.strip()
+    return said.partition("\n")[0].strip()
 
 
 def _registered(database: Path, path: str) -> bool:

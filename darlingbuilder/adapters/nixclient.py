@@ -9,19 +9,23 @@ from darlingbuilder.adapters.nixtool import tool
 from darlingbuilder.adapters.process import Completed, Start
 
 _NIX_COMMAND = ("--extra-experimental-features", "nix-command")
-# «nix store info» is called «ping» before.
-_INFO_SINCE = (2, 20)
+# Its name before 2.20, and in every Lix, whatever its version.
+_INFO_VERBS = ("info", "ping")
+_UNKNOWN_VERB = "is not a recognised command"
 DAEMON_SOCKET = Path("/nix/var/nix/daemon-socket/socket")
 
 
-def store_info(
-    store: str, *, version: tuple[int, ...], extra: Mapping[str, str] | None = None, timeout: float
-) -> Completed:
+def store_info(store: str, *, extra: Mapping[str, str] | None = None, timeout: float) -> Completed:
     """Have Nix connect to ``store`` and describe it; ``extra`` environment goes to the ssh that it starts."""
-    verb = "info" if version >= _INFO_SINCE else "ping"
+    newer, older = _INFO_VERBS
+    said = _store(newer, store, extra or {}, timeout)
+    return _store(older, store, extra or {}, timeout) if _UNKNOWN_VERB in said.stderr else said
+
+
+def _store(verb: str, store: str, extra: Mapping[str, str], timeout: float) -> Completed:
     return process.run(
         tool("nix"), *_NIX_COMMAND, "store", verb, "--store", store,
-        start=Start(environment=_environment(extra or {})),
+        start=Start(environment=_environment(extra)),
         timeout=timeout,
         check=False,
     )  # fmt: skip

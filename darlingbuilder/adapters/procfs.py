@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +11,10 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _LISTEN = "0A"
+_ESTABLISHED = "01"
 # Among the words after the name (proc(5)).
 _START_TIME = 19
+_STDERR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,19 @@ class Process:
     name: str
     zombie: bool
     arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A TCP connection of this machine. ``peer``: where it comes from; ``inode``: of the socket on our side."""
+
+    peer: tuple[str, int]
+    inode: str
+
+    @property
+    def name(self) -> str:
+        """What the descriptor of a process that has it leads to."""
+        return f"socket:[{self.inode}]"
 
 
 def process(pid: int) -> Process | None:
@@ -103,6 +120,15 @@ def is_listening(port: int) -> bool:
     return any(_inodes(port, _LISTEN))
 
 
+def connections(port: int) -> list[Connection]:
+    """List the established connections to our TCP ``port``."""
+    return [
+        Connection(_address(words[2]), words[9])
+        for words in _sockets()
+        if words[3] == _ESTABLISHED and int(words[1].rpartition(":")[2], 16) == port
+    ]
+
+
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
 
@@ -119,6 +145,16 @@ def open_files(pid: int) -> set[str]:
     return _open_sockets(pid)
 
 
+def copies_stdin(pid: int) -> bool:
+    """Whether ``pid`` has its standard input under another descriptor, too, beyond the three standard ones."""
+    descriptors = _PROC / str(pid) / "fd"
+    with contextlib.suppress(OSError):
+        stdin = (descriptors / "0").readlink()
+        others = [entry for entry in os.scandir(descriptors) if int(entry.name) > _STDERR]
+        return any(_leads_to(Path(entry), stdin) for entry in others)
+    return False
+
+
 def mount_points(pid: int) -> set[str]:
     """List the mount points that ``pid`` sees; none if there is no such process."""
     with contextlib.suppress(OSError):
@@ -128,12 +164,30 @@ def mount_points(pid: int) -> set[str]:
 
 
 def _inodes(port: int, state: str) -> Iterator[str]:
+    for words in _sockets():
+        if words[3] == state and int(words[1].rpartition(":")[2], 16) == port:
+            yield words[9]
+
+
+def _sockets() -> Iterator[list[str]]:
+    """Give what the kernel says of each TCP socket: our address, the other, the state, …, the inode (proc(5))."""
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(FileNotFoundError):
-            for line in (_PROC / "net" / table).read_text().splitlines()[1:]:
-                words = line.split()
-                if words[3] == state and int(words[1].rpartition(":")[2], 16) == port:
-                    yield words[9]
+            yield from (line.split() for line in (_PROC / "net" / table).read_text().splitlines()[1:])
+
+
+def _address(written: str) -> tuple[str, int]:
+    """Read an address and a port, in hexadecimal, of the former four bytes each in the machine's order."""
+    words, _, port = written.partition(":")
+    parts = [int(words[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(words), 8)]
+    family = socket.AF_INET if len(parts) == 1 else socket.AF_INET6
+    return socket.inet_ntop(family, b"".join(parts)), int(port, 16)
+
+
+def _leads_to(entry: Path, target: Path) -> bool:
+    with contextlib.suppress(OSError):  # it may be closed by now
+        return entry.readlink() == target
+    return False
 
 
 def _open_sockets(pid: int) -> set[str]:

@@ -6,7 +6,7 @@ from darlingbuilder.adapters.accounts import SystemAccounts
 from darlingbuilder.adapters.darling import Launcher
 from darlingbuilder.adapters.nix import NixCommand
 from darlingbuilder.adapters.ssh import OpenSsh
-from darlingbuilder.adapters.systemd import SystemdBus
+from darlingbuilder.adapters.systemdbus import SystemdBus
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree

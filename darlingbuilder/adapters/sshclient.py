@@ -1,6 +1,5 @@
-"""OpenSSH's client on the host: commands through an alias, the server's key, and kept connections."""
+"""OpenSSH's client on the host: commands through an alias, and the key that a server proves to hold."""
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from typing import IO
 
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import TIMED_OUT, Completed, Running, Start
-from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.machines import Machine
 
 _SECONDS_TO_EXIT = 5
@@ -23,11 +21,10 @@ STARTED = "started"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """ssh to ``host``, an alias, with ``options`` before it; ``fresh``: never over a connection that is kept."""
+    """ssh to ``host``, an alias, with ``options`` before it."""
 
     host: str
     options: Sequence[str] = ()
-    fresh: bool = True
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def run(self, *command: str, timeout: float) -> Completed:
@@ -41,9 +38,7 @@ class Client:
         return process.spawn(*self._argv(command), start=Start(environment=self.environment), log=log)
 
     def _argv(self, command: Sequence[str]) -> tuple[str, ...]:
-        # A kept connection would hide what is wrong with a new one.
-        fresh = ("-o", "ControlMaster=no", "-o", "ControlPath=none") if self.fresh else ()
-        return ("ssh", *fresh, *self.options, "-x", self.host, "--", *command)
+        return ("ssh", *self.options, "-x", self.host, "--", *command)
 
     def effective(self) -> dict[str, str]:
         """Give the options in force for the alias, by lower-case name; of a repeated one the last."""
@@ -100,31 +95,10 @@ def host_key(port: int, *, timeout: float) -> str | None:
     return None
 
 
-def end_masters(directory: Path) -> None:
-    """End every connection that is kept by a control socket in ``directory``. Succeeds if there is none."""
-    _tell_masters(directory, "exit")
-
-
-def close_masters(directory: Path) -> None:
-    """Have every such connection take no further session; the sessions that it has go on, and it ends with them."""
-    _tell_masters(directory, "stop")
-
-
-def _tell_masters(directory: Path, order: str) -> None:
-    sockets = sorted(directory.iterdir()) if directory.is_dir() else []
-    for socket in sockets:
-        with contextlib.suppress(PrerequisiteError):  # without ssh, nobody keeps a connection
-            process.run(
-                "ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", order, "master",
-                timeout=_SECONDS_TO_EXIT,
-                check=False,
-            )  # fmt: skip
-
-
 def as_nix(machine: Machine, scratch: Path) -> Client:
     """Give ssh to ``machine`` as Nix calls it (libstore/ssh.cc), with the key and the pinned host key of its line.
 
-    A connection that is kept is used, as Nix would use it, but none is kept for our sake.
+    A connection that its owner has ssh keep is used, as Nix would use it, but none is kept for our sake.
     """
     place = machine.place
     if place is None:
@@ -139,9 +113,7 @@ def as_nix(machine: Machine, scratch: Path) -> Client:
     # Neither an agent nor a terminal of whoever calls us is there for the daemon.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
     options += ["-oPermitLocalCommand=yes", f"-oLocalCommand=echo {STARTED}"]
-    return Client(
-        f"{place.user}@{place.host}" if place.user else place.host, options, fresh=False, environment=environment
-    )
+    return Client(f"{place.user}@{place.host}" if place.user else place.host, options, environment=environment)
 
 
 def logged_in(said: Completed) -> bool:

@@ -52,6 +52,16 @@ def hangs_up(port: int, *, timeout: float) -> bool:
     return False
 
 
+def is_of_this_machine(address: str) -> bool:
+    """Whether this machine has the IP address ``address`` at the moment."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # No port is taken, and no packet sent.
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))
+        return True
+    return False
+
+
 def resolves(name: str, timeout: float) -> bool:
     """Whether this machine finds the address of ``name`` within ``timeout`` seconds."""
     # Another process, for a lookup in this one cannot be given up.

@@ -10,7 +10,7 @@ from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
-from darlingbuilder.steps import limits, preflight, store
+from darlingbuilder.steps import clients, exposure, limits, preflight, store
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
@@ -43,8 +43,9 @@ def make(context: Context, plan: Plan) -> ExitCode:
         changed.append(step)
         told(step, drift)
 
+    purpose, patience = (lock.STARTING, _HOOK_PATIENCE) if hook else ("init", 0)
     place = context.world.host.real(context.called.settings.names.lock)
-    with lock.held(place, purpose="init", seconds=_HOOK_PATIENCE if hook else 0):
+    with lock.held(place, purpose=purpose, seconds=patience):
         for step in plan.files:
             converge(step, announce=announce)
     _warn(context)
@@ -73,7 +74,9 @@ def _show(plan: Plan, instance: str) -> ExitCode:
 def _warn(context: Context) -> None:
     state = context.world.systemd.unit(context.called.settings.names.unit)
     settings = context.called.settings
-    for note in (*limits.notes(settings, context.world.host, state), *store.notes(settings)):
+    host = context.world.host
+    found = (*limits.notes(settings, host, state), *store.notes(settings), *exposure.notes(settings))
+    for note in (*found, *clients.notes(settings, host)):
         log.warning(note.what, what=note.detail, do=note.hint)
 
 

@@ -13,6 +13,7 @@ from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.lock import Lock
 from darlingbuilder.core.paths import NIX_LOAD
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keylist import Listed, listed
 from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.rotation import Rotation, proven
@@ -97,11 +98,15 @@ def _successions(context: Context, roles: list[Role]) -> list[Succession]:
 
 def _replace(context: Context, roles: list[Role], patience: float) -> None:
     settings, world = context.settings, context.world
-    hooks, door = NixHooks(world.host.real(NIX_LOAD)), Showing(settings, world)
+    hooks, door = NixHooks(world.host.real(NIX_LOAD), settings.names.alias), Showing(settings, world)
     Rotation(settings, world, roles, hooks=hooks, door=door, prove=proven, patience=patience).run()
     for one in listed(settings, world):
         if one.role in roles:
             _print(one)
+    if Role.HOST in roles and Clients(settings, world.host).listed():
+        log.warning(
+            "the clients still know the old host key alone", do="give them the new one: darlingbuilder export"
+        )
 
 
 def _locked(context: Context, purpose: str) -> AbstractContextManager[Lock]:

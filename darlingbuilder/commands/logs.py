@@ -6,7 +6,7 @@ from darlingbuilder.adapters import journal, nixtool, process
 from darlingbuilder.adapters.accounts import required
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core.errors import ExitCode, UsageError
-from darlingbuilder.steps.registration import NIX_DAEMON
+from darlingbuilder.core.paths import NIX_DAEMONS
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
@@ -29,7 +29,7 @@ def _matches(context: Context, whose: str) -> tuple[str, ...]:
     """Give journalctl's arguments. Of the unit, root's lines are ours and systemd's, the guest's user's sshd's."""
     match whose:
         case "nix":
-            return ("--unit", NIX_DAEMON)
+            return tuple(word for unit in NIX_DAEMONS for word in ("--unit", unit))
         case "own":
             return ("--unit", context.settings.names.unit, "_UID=0")
         case "sshd":

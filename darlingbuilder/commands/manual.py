@@ -136,6 +136,7 @@ def _files(settings: Settings) -> list[tuple[Path, str]]:
         (ours.last_test, "how the last test ended, for status and metrics"),
         (ours.key, "the private key with which Nix logs in; its public half lies beside it"),
         (ours.host_key, "the private host key of the guest's sshd"),
+        (ours.clients, "the public keys of other machines that may build here, NAME.pub each"),
         (paths.next_of(ours.key), "while keys are replaced: the next one, here and beside the host key"),
         (names.ssh_alias, "the ssh alias of the builder"),
         (names.machines, "the builder's line for Nix, included by /etc/nix/machines or nix.conf"),

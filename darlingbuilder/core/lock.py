@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from darlingbuilder.core import wait
+from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import LockedError
+
+# The purpose of whoever is begun by systemd, not by a person, and ends in seconds: he is waited for.
+STARTING = "start of the unit"
+_SECONDS_FOR_START = 120.0
 
 
 class Lock:
@@ -37,6 +41,10 @@ class Lock:
         named = os.pread(self._descriptor, 200, 0).decode(errors="replace").strip()
         return named or "another darlingbuilder"
 
+    def is_starting(self) -> bool:
+        """Whether the start of the unit holds the lock."""
+        return self.holder().startswith(f"darlingbuilder {STARTING} ")
+
     def remove(self) -> None:
         """Remove the file of the lock, which must be held until then: who waits for it makes another."""
         self._path.unlink(missing_ok=True)
@@ -56,15 +64,26 @@ class Lock:
 
 @contextlib.contextmanager
 def held(path: Path, *, purpose: str, seconds: float) -> Iterator[Lock]:
-    """Hold the lock at ``path``, waiting ``seconds`` for it. Raises LockedError with the holder's name."""
+    """Hold the lock at ``path``, waiting ``seconds`` for it, and longer while the unit starts.
+
+    Raises LockedError with the holder's name.
+    """
     lock = Lock(path)
     try:
-        if not wait.until(lock.take, seconds=seconds):
+        if not (wait.until(lock.take, seconds=seconds) or _outlasts_start(lock)):
             raise LockedError(f"{lock.holder()} is at work", hint="wait until it has ended, then try again")
         lock.sign(purpose)
         yield lock
     finally:
         lock.release()
+
+
+def _outlasts_start(lock: Lock) -> bool:
+    """Wait for a start of the unit to let the lock go, and take it then."""
+    if not lock.is_starting():
+        return False
+    log.info("waiting", holder=lock.holder())
+    return wait.until(lock.take, seconds=_SECONDS_FOR_START)
 
 
 def _opened(path: Path) -> int:

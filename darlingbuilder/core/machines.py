@@ -78,7 +78,10 @@ class Machine:
         found = _SSH.match(self.store)
         if not found or found["host"].startswith("-") or (found["user"] or "").startswith("-"):
             return None
-        return Place(found["scheme"], found["user"] or "", found["host"].strip("[]"), found["port"] or "")
+        port = found["port"] or self._parameter("port")  # the latter is Lix's way
+        return Place(
+            found["scheme"], found["user"] or "", found["host"].strip("[]"), port if port.isdecimal() else ""
+        )
 
     @property
     def login_key(self) -> str:

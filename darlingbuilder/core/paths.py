@@ -5,6 +5,11 @@ from pathlib import Path
 
 from darlingbuilder.core.settings import Settings
 
+# The host's Nix, by the names that all of its distributions use; Lix has a daemon for each connection.
+NIX_DAEMON = "nix-daemon.service"
+NIX_DAEMON_SOCKET = "nix-daemon.socket"
+NIX_DAEMONS = (NIX_DAEMON, "nix-daemon@*.service")
+
 # Below the prefix. Spelled through /private, where they really lie: the guest's /etc is a link.
 GUEST_ETC = Path("/private/etc/darlingbuilder")
 SSHD_CONFIG = GUEST_ETC / "sshd_config"
@@ -28,7 +33,6 @@ SYSTEM_ROOT = Path("/Volumes/SystemRoot")
 GUEST_PROFILE = Path("/nix/var/nix/profiles/default")
 
 # On the host.
-TMPFILES = Path("/etc/tmpfiles.d/darlingbuilder.conf")
 SSH_CONFIG = Path("/etc/ssh/ssh_config")
 # Read where SSH_CONFIG is absent, by distributions that keep /etc for the administrator (openSUSE).
 VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
@@ -37,8 +41,8 @@ NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
 # Held for a moment by who changes what all builders of this host share.
 SHARED_LOCK = Path("/run/darlingbuilder-shared.lock")
-# Sockets of ssh's ControlMaster: a directory that root alone may enter.
-CONTROL_SOCKETS = Path("/run/darlingbuilder-ssh")
+# What Determinate's nix.conf includes, which its daemon writes anew, and that of its installer.
+NIX_CUSTOM_CONF = HOST_NIX_CONF.with_name("nix.custom.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,11 @@ class Paths:
         return self.state / "known_hosts"
 
     @property
+    def clients(self) -> Path:
+        """The public keys of other machines that may build here, each by its client's name."""
+        return self.state / "clients"
+
+    @property
     def last_test(self) -> Path:
         """How the last ``test`` ended, and when."""
         return self.state / "last-test.json"
@@ -161,8 +170,8 @@ class Paths:
     def kept(self) -> tuple[Path, ...]:
         """All that the builder keeps directly below ``state``: nobody else's place."""
         return (
-            self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.last_test,
-            self.failures,
+            self.marker, self.exchange, self.boot_log, self.host_key.parent, self.known_hosts, self.clients,
+            self.last_test, self.failures,
             self.machines, self.nix, self.filling, self.image, self.growing_image, self.unfinished_image,
             self.pristine, self.snapshots, self.staging,
         )  # fmt: skip

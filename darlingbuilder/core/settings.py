@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from darlingbuilder.core import instance, storepath
 from darlingbuilder.core.instance import Instance
@@ -25,6 +25,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 MemoryLimit = Annotated[str, Meta(pattern=r"^((100|[1-9][0-9]?)%|[1-9][0-9]{0,14}[KMGT]?|infinity)\Z")]
 CpuQuota = Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,5}%)?\Z")]
 InstanceName = Annotated[str, Meta(pattern=rf"^{instance.NAME}\Z")]
+IpAddress = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f:.]{2,45}\Z")]
 UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
 
 
@@ -67,7 +68,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         InstanceName,
         Meta(description="which of several builders of this host; each has its own units, files and defaults"),
     ] = instance.DEFAULT
-    port: Annotated[Port, Meta(description="TCP port of the builder on 127.0.0.1")] = 2222
+    port: Annotated[Port, Meta(description="TCP port of the builder")] = 2222
+    listen: Annotated[
+        list[IpAddress],
+        Meta(description="addresses on which the builder takes connections, besides 127.0.0.1, which it always does"),
+    ] = field(default_factory=lambda: ["127.0.0.1"])
     max_jobs: Annotated[
         Count | Literal["auto"], Meta(description="builds at once; auto: the number of processors")
     ] = 4

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from darlingbuilder.core import compatibility
+from darlingbuilder.core import compatibility, listen
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import NixSettings, Settings, bytes_of
@@ -227,5 +227,6 @@ _CHECKS: tuple[Callable[[Settings], None], ...] = (
     _check_free,
     _check_store_size,
     _check_ports,
+    listen.refuse_odd,
     _check_nix,
 )

@@ -110,9 +110,8 @@ class Access:
     def _own_alias(self) -> tuple[str, ...]:
         config = self.scratch / "ssh_config"
         if self.line:
-            # A connection that ssh keeps was made with the keys of its time, and asks for none.
             config.write_text(alias_text(replace(self.settings, key=self.line.key)))
-            return ("-F", str(config), "-oControlMaster=no", "-oControlPath=none")
+            return ("-F", str(config))
         if self.registered or self.settings.register:
             return ()
         config.write_text(alias_text(self.settings))

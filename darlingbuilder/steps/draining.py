@@ -6,18 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from darlingbuilder.adapters import process, sshclient
+from darlingbuilder.adapters import process
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import SystemdError
-from darlingbuilder.core.paths import CONTROL_SOCKETS
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.listening import Listening
 from darlingbuilder.steps.overview.builds import SESSIONS
 
 # What tells serve that builds are not to be waited for, be it before it is told to stop or while it drains.
 AT_ONCE = signal.SIGUSR1
-# Of a connection that was let in at the last moment, or of a kept one that is about to end.
+# Of a connection that was let in at the last moment. One that says nothing must not cost the whole grace.
 _SECONDS_TO_LOG_IN = 3.0
 # Of the time that systemd leaves a unit when the machine goes down, that of the container's shutdown.
 _SECONDS_TO_SHUT_DOWN = 15.0
@@ -54,14 +53,11 @@ class Draining:
         if listener:
             # The launcher swallows SIGTERM; sshd itself is a process of the host. Its sessions go on.
             process.kill(listener.pid, signal.SIGTERM)
-        # A connection that ssh keeps would go on taking builds without sshd's door.
-        sshclient.close_masters(self.world.host.real(CONTROL_SOCKETS))
 
     def _is_busy(self, seconds: float) -> bool:
         return bool(self._builds()) or (seconds < _SECONDS_TO_LOG_IN and self._count(_is_connection) > 0)
 
     def _builds(self) -> int:
-        # An idle ControlMaster keeps its connection, but no session of Nix.
         return self._count(SESSIONS.__contains__)
 
     def _count(self, is_wanted: Callable[[str], bool]) -> int:

@@ -21,8 +21,8 @@ def text(settings: Settings, host: Mapping[str, object]) -> str:
     return render.template(
         "nix.conf.j2",
         max_jobs=(os.cpu_count() or 1) if settings.max_jobs == "auto" else settings.max_jobs,
-        features=" ".join(dict.fromkeys([*settings.supported_features, *settings.mandatory_features])),
         cores=settings.cores,
+        features=list(dict.fromkeys([*settings.supported_features, *settings.mandatory_features])),
         min_free=min_free,
         include=NIX_STORE_CONF.name if shared else "",
         max_free=bytes_of(settings.max_free),

@@ -12,6 +12,7 @@ from darlingbuilder.core.errors import GuestPathError, KeyFileError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.paths import AUTHORIZED_KEYS, HOST_KEY, next_of
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keyring import Keyring, Role
 
 Stage = Literal["in use", "next", "unknown"]
@@ -42,13 +43,15 @@ def listed(settings: Settings, world: World) -> list[Listed]:
 
 
 def _of_role(role: Role, ring: Keyring, world: World) -> Iterator[Listed]:
-    inside = _in_guest(role, world)
+    inside = admitted_by_guest(world) if role is Role.USER else _shown_by_guest(world)
     path = ring.path(role)
     known = [_on_host(role, "in use", path, ring, inside)]
     if world.host.attributes(next_of(path)):
         known.append(_on_host(role, "next", next_of(path), ring, inside))
     yield from known
     texts = {one.key.text for one in known if one.key}
+    if role is Role.USER:
+        texts |= {key.text for key in Clients(ring.settings, ring.host).admitted()}
     place = AUTHORIZED_KEYS if role is Role.USER else HOST_KEY
     for key in inside:
         if key.text not in texts:
@@ -82,20 +85,22 @@ def _whose(path: Path, ring: Keyring) -> str:
     return "brought in" if ring.is_imported(path) else "your own"
 
 
-def _in_guest(role: Role, world: World) -> list[PublicKey]:
-    try:
-        files = world.darling.files()
-        content = files.read(AUTHORIZED_KEYS if role is Role.USER else HOST_KEY) or b""
-    except GuestPathError:
-        return []
-    if role is Role.HOST:
-        return list(_readable(content))
+def admitted_by_guest(world: World) -> list[PublicKey]:
+    """List the keys that the guest's sshd lets in, as its own file says; the guest's user may have added some."""
+    content = _guest_file(world, AUTHORIZED_KEYS)
     lines = (line.removeprefix(b"restrict ") for line in content.splitlines() if not line.startswith(b"#"))
     return [key for line in lines if (key := keypair.written_public(line)) and key.is_whole]
 
 
-def _readable(private: bytes) -> Iterator[PublicKey]:
+def _shown_by_guest(world: World) -> list[PublicKey]:
     try:
-        yield keypair.public_of(private)
+        return [keypair.public_of(_guest_file(world, HOST_KEY))]
     except ValueError:
-        return
+        return []
+
+
+def _guest_file(world: World, path: Path) -> bytes:
+    try:
+        return world.darling.files().read(path) or b""
+    except GuestPathError:
+        return b""

@@ -14,6 +14,7 @@ from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, is_of_ours
 
 _DIRECTORY_MODE = 0o700
@@ -62,6 +63,8 @@ class Keys:
         """See Step."""
         host = self.world.host
         managed.withdraw(host, [self._paths.known_hosts])
+        # Access that was given to a builder ends with it: the next one is not to let in anybody unasked.
+        Clients(self.settings, host).forget()
         for path in map(next_of, self._private):
             # No guest knows it any longer, so it opens nothing.
             if self._ring.is_ours(path) or host.link(path):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darlingbuilder.adapters import process, procfs, sshclient, tcp
+from darlingbuilder.adapters import process, procfs, tcp
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.paths import CONTROL_SOCKETS, SSHD_CONFIG
+from darlingbuilder.core.paths import SSHD_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import corrections
 from darlingbuilder.steps.corrections import IPV4, Defect
@@ -122,7 +122,5 @@ class Listening:
         # The launcher swallows SIGTERM; sshd itself is a process of the host.
         if found := self.process():
             process.kill(found.pid, signal.SIGTERM)
-        # A build that came early may keep a connection to this one, and lead later builds past the next.
-        sshclient.end_masters(self.world.host.real(CONTROL_SOCKETS))
         if not wait.until(lambda: sshd.poll() is not None and self.process() is None, seconds=_SECONDS_TO_END):
             raise DarlingError(f"sshd does not end within {_SECONDS_TO_END:g} s", hint=_LOGS)

@@ -11,7 +11,7 @@ from darlingbuilder.core.apart import check_apart
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.instance import DEFAULT, NAME, SETTINGS, STATES, UNITS, Instance
 from darlingbuilder.core.marker import Marker
-from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_MACHINES, SHARED_LOCK, Paths
+from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_CUSTOM_CONF, NIX_MACHINES, SHARED_LOCK, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.units import installed_state
@@ -82,7 +82,7 @@ def registered(host: Tree, own: Path) -> list[Path]:
 
     A block is of all builders, and each adds and withdraws its own alone. What is not there any more is nobody's.
     """
-    blocks = [block.lines_of(_text(host, path)) or "" for path in (NIX_MACHINES, HOST_NIX_CONF)]
+    blocks = [block.lines_of(_text(host, path)) or "" for path in (NIX_MACHINES, HOST_NIX_CONF, NIX_CUSTOM_CONF)]
     named = {Path(found[1]) for text in blocks for found in _INCLUDED.finditer(text)}
     return sorted(path for path in named if path != own and managed.is_ours(host.read(path)))
 

@@ -47,6 +47,7 @@ CHECKS = (
     ),
     Check("systemd", "the unit is started, stopped and asked over D-Bus", system.bus),
     Check("nix", "older ones cannot do what the builder needs", nix.version),
+    Check("daemon", "builds of all users come by Nix's daemon, which knows the builder", nix.daemon, Cost.DEAR),
     Check("platforms", "a system that Nix counts as its own is never sent to a builder", nix.platforms, Cost.DEAR),
     Check("nixpkgs", "a program runs where its macOS is no newer than the guest's", platform.nixpkgs),
     Check("ssh", "Nix connects through an alias in ssh_config.d", ssh.configuration, Cost.DEAR),

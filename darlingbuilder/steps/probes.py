@@ -106,7 +106,19 @@ def _login(access: Access, seconds: float) -> str:
             f"the session's output holds more than was written to it: {said.stdout[:200]!r}",
             hint='Nix\'s protocol breaks on that; a start with compat = "auto" cures it: darlingbuilder restart',
         )
+    _require_own_connections(access)
     return f"as {access.settings.user}"
+
+
+def _require_own_connections(access: Access) -> None:
+    """Raise UnmetError where ssh keeps connections, as what it reads before our alias can have it do: see there."""
+    alias = access.settings.names.alias
+    told = access.ssh.effective().get("controlmaster", "false")
+    if told != "false":
+        raise UnmetError(
+            f"ssh keeps connections to {alias} (ControlMaster {told}), over which a build may wait for ever",
+            hint=f"begin the file that says so, /root/.ssh/config perhaps, with «Host {alias}», «ControlMaster no»",
+        )
 
 
 def _guest(access: Access, seconds: float) -> str:
@@ -126,11 +138,11 @@ def _nix(access: Access, seconds: float) -> str:
 
 
 def _store(access: Access, seconds: float) -> str:
-    version = access.world.nix.version()
-    said = nixclient.store_info(access.store, version=version, extra=access.environment, timeout=seconds)
+    said = nixclient.store_info(access.store, extra=access.environment, timeout=seconds)
     if said.code != 0:
         raise _failure(said, f"Nix cannot talk to {access.machine.uri}", seconds)
-    return f"{access.machine.uri} answers Nix {'.'.join(map(str, version))}"
+    nix = access.world.nix
+    return f"{access.machine.uri} answers {nix.name()} {'.'.join(map(str, nix.version()))}"
 
 
 def _build(access: Access, seconds: float) -> str:

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from darlingbuilder.adapters import sshclient
 from darlingbuilder.adapters.buildhooks import BuildHooks
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import lock, log, machines, wait
 from darlingbuilder.core.errors import BuilderError, NixError
 from darlingbuilder.core.machines import Machine
-from darlingbuilder.core.paths import CONTROL_SOCKETS, next_of, public_half
+from darlingbuilder.core.paths import next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps import probes
@@ -44,8 +43,7 @@ class Rotation:
        to, knows the old keys, and they still hold.
     2. Build hooks read the machines line but once. Those that know the old host key alone are waited for.
     3. While no hook may begin to connect, sshd comes to show the next host key, and the user key is put in the old
-       one's place. ssh reads that file twice, and fails if it has changed in between. Connections that ssh keeps,
-       made with the old keys, take no further session.
+       one's place. ssh reads that file twice, and fails if it has changed in between.
     4. The next keys alone are proven by logins, and only then the old ones are dropped.
     """
 
@@ -76,7 +74,6 @@ class Rotation:
             self.door.show(self._ring.valid(Role.HOST)[-1].text)
         if Role.USER in self.roles:
             self._put_in_place(Role.USER)
-        sshclient.close_masters(self.world.host.real(CONTROL_SOCKETS))
 
     def _drop(self) -> None:
         if Role.HOST in self.roles:

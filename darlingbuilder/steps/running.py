@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.process import Running
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import log, wait
-from darlingbuilder.core.errors import DarlingError
+from darlingbuilder.core import lock, log, wait
+from darlingbuilder.core.errors import DarlingError, LockedError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import corrections, deadlock
@@ -63,8 +63,7 @@ class Builder:
         """Boot the container, from nothing, mount its store, and start its sshd."""
         self.tell("STATUS=booting the container")
         self.world.darling.shutdown()
-        if self.sharing:
-            self.sharing.sweep()
+        self._sweep()
         with self.world.host.real(Paths(self.settings).boot_log).open("wb") as boot_log:
             self.world.darling.boot(boot_log)
         Store(self.settings, self.world).mount()
@@ -107,6 +106,16 @@ class Builder:
         if self.sharing:
             self.sharing.end()
         self.world.darling.shutdown()
+
+    def _sweep(self) -> None:
+        """Remove leftovers from the guest's store; not beside a «push», which has paths that are not valid yet."""
+        if not self.sharing:
+            return
+        try:
+            with lock.held(self.world.host.real(self.settings.names.lock), purpose=lock.STARTING, seconds=0):
+                self.sharing.sweep()
+        except LockedError as busy:
+            log.info("the guest's store is not swept", why=busy)
 
     def _follow(self) -> None:
         if self.sharing:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import managed, render
+from darlingbuilder.core import listen, managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.ondemand import OnDemand
 
+_LISTEN = "ListenStream="
 _PROXYD = "systemd-socket-proxyd"
 # A library's program, on nobody's PATH; the last one is NixOS's.
 _PLACES = tuple(map(Path, ("/usr/lib/systemd", "/lib/systemd", "/run/current-system/systemd/lib/systemd")))
@@ -104,7 +105,12 @@ def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str
     names = settings.names
     named = {"unit": names.unit, "proxy": names.proxy, "title": names.title}
     return {
-        names.socket: render.unit("darling-builder.socket", listen=listen_line(settings.port), **named),
+        names.socket: render.unit(
+            "darling-builder.socket",
+            listens=[f"{_LISTEN}{listen.socket_address(one, settings.port)}" for one in listen.addresses(settings)],
+            exposed=bool(listen.beyond_loopback(settings)),
+            **named,
+        ),
         names.proxy: render.unit(
             "darling-builder-proxy.service",
             **named,
@@ -116,9 +122,9 @@ def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str
     }
 
 
-def listen_line(port: int) -> str:
-    """Give the line of the socket by which it is known who has a port."""
-    return f"ListenStream=127.0.0.1:{port}"
+def has_port(unit: str, port: int) -> bool:
+    """Whether the socket unit with the text ``unit`` has ``port``, on whatever address."""
+    return any(line.startswith(_LISTEN) and line.endswith(f":{port}") for line in unit.splitlines())
 
 
 def proxyd(host: Tree) -> Path | None:

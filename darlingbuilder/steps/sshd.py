@@ -1,4 +1,4 @@
-"""The guest's sshd: its host key, its configuration and the one key that may log in, or two while it is replaced."""
+"""What the guest's sshd reads: its host key, its configuration, and whose keys may log in, clients' included."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import managed, render
+from darlingbuilder.core import listen, managed, render
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError
 from darlingbuilder.core.managed import ManagedFile
@@ -23,6 +23,7 @@ from darlingbuilder.core.paths import (
 )
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes, Kind, Tree
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keyring import Keyring, Role
 
 _KEY_MODE = 0o600
@@ -71,6 +72,15 @@ class Sshd:
             files.remove(HOST_KEY)
             files.remove_if_empty(GUEST_ETC)
 
+    def admit(self) -> None:
+        """Let in those whose keys count now, and nobody else, from the next login on; sshd itself goes on as it is.
+
+        A guest that has nothing for sshd yet is left alone: ``init`` has still to make it.
+        """
+        files = self.world.darling.files()
+        if files.attributes(GUEST_ETC):
+            managed.converge([self._authorized_keys(files)])
+
     def show_next(self) -> None:
         """Give the guest the next host key, if there is one, in place of the one in use.
 
@@ -110,10 +120,14 @@ class Sshd:
         return managed.check([self._config(files), authorized])
 
     def _config(self, files: Tree) -> ManagedFile:
+        # With on_demand, systemd has the other ones.
+        addresses = (listen.LOOPBACK,) if self.settings.on_demand else listen.addresses(self.settings)
         body = render.template(
             "sshd_config.j2",
             user=self.settings.user,
             port=self.settings.sshd_port,
+            addresses=addresses,
+            ipv6=any(map(listen.is_ipv6, addresses)),
             host_key=HOST_KEY,
             authorized_keys=AUTHORIZED_KEYS,
             environment=session_environment(),
@@ -121,7 +135,8 @@ class Sshd:
         return ManagedFile(files, SSHD_CONFIG, body)
 
     def _authorized_keys(self, files: Tree) -> ManagedFile:
-        body = "".join(f"restrict {key.text}\n" for key in self._ring.valid(Role.USER))
+        keys = [*self._ring.valid(Role.USER), *Clients(self.settings, self.world.host).admitted()]
+        body = "".join(f"restrict {key.text}\n" for key in keys)
         return ManagedFile(files, AUTHORIZED_KEYS, body)
 
     def _validate(self, config: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import config, managed, render
+from darlingbuilder.core import config, listen, managed, render
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
@@ -160,6 +160,7 @@ def text(chosen: Config) -> str:
         ended=_unless('"$SERVICE_RESULT" = success', _breaker(chosen, "ended")),
         title=settings.names.title,
         on_demand=settings.on_demand,
+        exposed=bool(listen.beyond_loopback(settings)) and not settings.on_demand,
         hold=_command(*program(), ON_DEMAND, HOLD, *_whose(chosen)),
         nofile=settings.nofile,
         limits=settings.limits,

@@ -40,7 +40,7 @@ def openings(settings: Settings, program: str) -> Openings:
         writable_at_home=tuple(path for path in writable if _is_at_home(path)),
         at_home=tuple(_outermost(path for path in read if _is_at_home(path))),
         host_database=settings.shares_store,
-        lock=settings.ephemeral,
+        lock=settings.ephemeral or settings.shares_store,
     )
 
 

@@ -15,6 +15,7 @@ from integration.machine.wheel import PROJECT, SOURCES
 REST = (".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "SECURITY.md", "docs", "nix", "tests")
 BUILT = ("compat.dylib", "probe")
 _BUILD_SECONDS = 300
+_ENDINGS = {"wheel": ".whl", "sdist": ".tar.gz"}
 
 
 def checkout(place: Path) -> Path:
@@ -35,14 +36,14 @@ def checkout(place: Path) -> Path:
     return place
 
 
-def wheel(sources: Path, into: Path, *, zig_cache: Path | None = None) -> Path:
-    """Build the wheel of a checkout, or of an sdist that was unpacked."""
-    return _build("wheel", sources, into, zig_cache)
+def wheel(sources: Path, into: Path, *, zig_cache: Path | None = None, epoch: int | None = None) -> Path:
+    """Build the wheel of a checkout, or of an sdist that was unpacked; ``epoch``: the time of all that is in it."""
+    return _build("wheel", sources, into, zig_cache, epoch)
 
 
-def sdist(sources: Path, into: Path) -> Path:
+def sdist(sources: Path, into: Path, *, epoch: int | None = None) -> Path:
     """Build the sdist of a checkout."""
-    return _build("sdist", sources, into, None)
+    return _build("sdist", sources, into, None, epoch)
 
 
 def install_editable(sources: Path, venv: Path) -> Path:
@@ -66,14 +67,15 @@ def unpacked(archive: Path, into: Path) -> Path:
     return directory
 
 
-def _build(target: str, sources: Path, into: Path, zig_cache: Path | None) -> Path:
+def _build(target: str, sources: Path, into: Path, zig_cache: Path | None, epoch: int | None) -> Path:
     # With the environment's own hatchling: an isolated build would fetch one each time.
     command = (sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(into))
-    run(command, cwd=sources, timeout=_BUILD_SECONDS, env=_environment(zig_cache))
-    (made,) = (file for file in into.iterdir() if file.name.endswith((".whl", ".tar.gz")))
+    run(command, cwd=sources, timeout=_BUILD_SECONDS, env=_environment(zig_cache, epoch))
+    (made,) = (file for file in into.iterdir() if file.name.endswith(_ENDINGS[target]))
     return made
 
 
-def _environment(zig_cache: Path | None) -> dict[str, str]:
+def _environment(zig_cache: Path | None, epoch: int | None) -> dict[str, str]:
     given = {name: os.environ[name] for name in ("DARLINGBUILDER_ZIG",) if name in os.environ}
+    given |= {} if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)}
     return {**CLEAN_ENVIRONMENT, **given, "ZIG_GLOBAL_CACHE_DIR": str(zig_cache or home() / "zig")}

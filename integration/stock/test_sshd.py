@@ -24,6 +24,8 @@ def config_for(user: str, preload: Preload) -> str:
         "sshd_config.j2",
         user=user,
         port="{port}",
+        addresses=["127.0.0.1"],
+        ipv6=False,
         host_key="{directory}/host",
         authorized_keys="{directory}/authorized",
         environment={"PATH": PATH, **preload},

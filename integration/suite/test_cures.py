@@ -119,7 +119,6 @@ TABLE = (
     Breakage("machines line edited", append("/etc/nix/darling-builder.machines", "ssh://else"), "machines"),
     Breakage("machines include gone", remove("/etc/nix/machines"), "machines"),
     Breakage("ssh alias gone", remove("/etc/ssh/ssh_config.d/darling-builder.conf"), "darling-builder.conf"),
-    Breakage("control socket directory gone", remove("/run/darlingbuilder-ssh"), "darlingbuilder-ssh"),
     Breakage("settings changed", change_port, "setting port"),
 )
 

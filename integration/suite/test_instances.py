@@ -206,7 +206,7 @@ def test_the_first_goes_and_the_second_stays(both: Both, pristine: Tree) -> None
     left = {line.split()[1] for line in differences(ours(pristine), ours(both.first.machine.tree()))}
     assert {path for path in left if not OURS.search(f"{path}/")} <= {
         "/etc/nix/machines", "/etc/nix/nix.conf", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow",
-        "/etc/subuid", "/etc/subgid", "/etc/sysusers.d", "/etc/tmpfiles.d/darlingbuilder.conf",
+        "/etc/subuid", "/etc/subgid", "/etc/sysusers.d",
     }  # fmt: skip
     assert "darling-builder.machines" not in both.first.file("/etc/nix/machines").read_text()
 

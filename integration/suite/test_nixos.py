@@ -7,7 +7,7 @@ import pytest
 
 from darlingbuilder.core import config
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import alias_text, connect_seconds, persist_seconds
+from darlingbuilder.steps.registration import alias_text, connect_seconds
 from integration.suite.nixos import NixOs, file_of, settings, told, toml
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True)
@@ -206,7 +206,6 @@ def test_the_alias_is_the_program_s_own_and_ends_before_what_others_say(nixos: N
     chosen = Settings(port=2345, user="other", key="/etc/ssh/darling-key", state="/srv/builder")
     assert system["ssh"].startswith(alias_text(chosen))
     assert system["ssh"].split("\n")[-3:] == ["Match all", "", "ForwardAgent no"]
-    assert system["tmpfiles"] == ["d /run/darlingbuilder-ssh 0700 root root -"]
 
 
 def test_where_the_host_key_is_not_known_nix_is_led_to_the_line_that_the_service_writes(nixos: NixOs) -> None:
@@ -282,5 +281,4 @@ def test_on_demand_the_socket_is_started_at_boot_and_the_builder_is_not(nixos: N
     assert "config socket" not in only
     ours = Settings(on_demand=True, idle_timeout=20)
     assert f"ConnectTimeout {connect_seconds(ours)}\n" in system["ssh"]
-    assert f"ControlPersist {persist_seconds(ours)}\n" in system["ssh"]
     assert f"ConnectTimeout {connect_seconds(Settings())}\n" in plain["ssh"]

@@ -8,14 +8,16 @@ from collections.abc import Callable
 import pytest
 
 from integration.machine.tree import Tree, differences
+from integration.suite.sharing import assert_clean, make, open_daemon
+from integration.suite.sharing import build as build_with
 from integration.suite.site import STATE, UNIT, USER, Site
+from integration.suite.stream import stream
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True, scope="module")
 
 SOCKET, PROXY = "darling-builder.socket", "darling-builder-proxy.service"
 IDLE = 2
-# The connection that ssh keeps counts as one, and is kept for as long again.
-UNTIL_IT_RESTS = 2 * IDLE
+UNTIL_IT_RESTS = IDLE + 2
 PLAIN = """
   derivation { name = "on-demand-%s"; system = "x86_64-darwin"; builder = "/bin/sh";
     args = [ "-c" "echo done > $out" ]; }
@@ -202,6 +204,51 @@ def test_a_change_of_what_it_reads_takes_effect_with_the_next_build(builder: Sit
     assert "127.0.0.1:2224" in builder.machine.run("ss", "-Hltn").stdout
     builder.set(private_port=2223)
     builder.tool("init")
+
+
+def test_its_keys_are_replaced_at_rest_and_while_it_builds(builder: Site) -> None:
+    eventually(lambda: rests(builder), seconds=UNTIL_IT_RESTS + 5)
+    keys = [builder.tool("keys", "show", "--json").stdout]
+
+    builder.tool("keys", "rotate")
+
+    # A look at the builder as it is, and one at it with its new keys, are connections as any other.
+    eventually(lambda: rests(builder), seconds=UNTIL_IT_RESTS + 5)
+    keys.append(builder.tool("keys", "show", "--json").stdout)
+    with stream(builder, "on-demand", parts=2):
+        builder.tool("keys", "rotate", timeout=300)
+    keys.append(builder.tool("keys", "show", "--json").stdout)
+    shown = [{key["fingerprint"] for key in json.loads(one)} for one in keys]
+    assert not shown[0] & shown[1]
+    assert not shown[1] & shown[2]
+    eventually(lambda: rests(builder), seconds=UNTIL_IT_RESTS + 5)
+    assert builder.status()[1]["converged"]
+    built(builder, "after-rotation")
+
+
+@pytest.mark.parametrize("way", ["registration", "local-overlay"])
+def test_it_shares_the_host_s_store_after_each_rest(builder: Site, way: str) -> None:
+    # given
+    open_daemon(builder)
+    builder.set(store="overlay", store_validity=way)
+    builder.tool("init")
+    eventually(lambda: rests(builder), seconds=UNTIL_IT_RESTS + 5)
+    # when: each build starts it, with an input that was made while it was at rest, and with what it built before
+    needed = make(builder, f"needed-{way}", "needed")
+    for number in range(2):
+        path = make(builder, f"input-{way}-{number}", "input", needed)
+        output, told = build_with(builder, f"of-{way}-{number}", path)
+        # then
+        assert "copying 0 paths" in told
+        assert builder.machine.run("cat", f"{output}/text").stdout == f"input {needed}\n{path}\n"
+        eventually(lambda: rests(builder), seconds=UNTIL_IT_RESTS + 5)
+        needed = output
+    builder.tool("start")
+    assert f"shared by {way}" in builder.status()[1]["message"]
+    assert_clean(builder)
+    builder.set(store="copy")
+    builder.tool("init")
+    built(builder, f"after-{way}")
 
 
 def test_it_is_switched_off_and_on_again(builder: Site) -> None:

@@ -29,7 +29,7 @@ def told(**figures: float) -> None:
 
 
 def test_an_idle_builder_stops_in_less_than_two_seconds(builder: Site) -> None:
-    builder.tool("test", "--no-build")  # leaves an idle ControlMaster behind
+    builder.tool("test", "--no-build")
     began = time.monotonic()
     builder.machine.run("systemctl", "stop", UNIT)
     took = time.monotonic() - began
@@ -118,9 +118,6 @@ def test_of_twenty_stops_under_load_none_loses_a_build(builder: Site) -> None:
 def stopped_under_load(builder: Site, number: int) -> list[str]:
     """Stop and start the builder while builds come in, at another moment each time; says what became of each."""
     short = SLOW.replace("sleep 6", "sleep 0.5")
-    # One first, which leaves a connection that is kept: of two that begin at the same moment without one, the second
-    # may hang in Nix itself, which asks «ssh -O check» a moment before its ssh finds the socket of the first.
-    builder.build(short % f"{number}-first")
     pause = 0.05 * number
     builds = []
     for name in ("a", "b", "c", "d"):

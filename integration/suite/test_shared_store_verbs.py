@@ -46,6 +46,12 @@ def share(site: Site, way: str, **settings: object) -> Site:
     return site.configure(store="overlay", store_validity=way, **settings)
 
 
+def added(site: Site, name: str, count: int) -> None:
+    """Give the host's store ``count`` more paths."""
+    script = "for number in $(seq $1); do echo $0 $number > /tmp/added; nix-store --add /tmp/added; done"
+    site.machine.run("sh", "-c", script, name, str(count))
+
+
 def name_of(path: str) -> str:
     return path.rpartition("/")[2]
 
@@ -204,6 +210,20 @@ def test_another_nix_that_the_host_has_becomes_the_guest_s_own_while_it_runs(
     share(shared, way).tool("init")
 
 
+def test_a_start_makes_room_in_a_full_store(shared: Site, way: str) -> None:
+    share(shared, way, store_size="700M").tool("init")
+
+    failed = built_in_guest(
+        shared, f"too-large-{way}", script="/usr/bin/head -c 800000000 /dev/zero > $out || exit 1", check=False
+    )
+
+    assert (failed.rc != 0, "No space left on device" in failed.stderr) == (True, True)
+    # Now there is no room to tell the guest's Nix of anything; a start that has something to tell makes some.
+    added(shared, f"told-{way}", 50)
+    shared.tool("restart")
+    shared.assert_healthy()
+
+
 def test_a_limited_store_lies_over_the_host_s(shared: Site, way: str) -> None:
     share(shared, way, store_size="700M").tool("init")
     shared.assert_healthy()
@@ -211,15 +231,10 @@ def test_a_limited_store_lies_over_the_host_s(shared: Site, way: str) -> None:
     assert shared.status()[1]["store"]["free"] < 700 * 2**20
     assert "nothing was changed" in shared.tool("init").stdout
 
-    failed = built_in_guest(
-        shared, f"too-large-{way}", script="/usr/bin/head -c 800000000 /dev/zero > $out || exit 1", check=False
-    )
-
-    assert (failed.rc != 0, "No space left on device" in failed.stderr) == (True, True)
-    shared.tool("snapshot", "create", "too-large")
-    refused = shared.tool("snapshot", "restore", "too-large", check=False)
+    built_in_guest(shared, f"large-{way}", script="/usr/bin/head -c 400000000 /dev/zero > $out; exit 0")
+    shared.tool("snapshot", "create", "large")
+    refused = shared.tool("snapshot", "restore", "large", check=False)
     assert (refused.rc, "no room for the snapshot" in refused.stderr) == (1, True)
-    # What has filled it is garbage.
     shared.tool("gc")
     shared.assert_healthy()
     kept = path_of(built_in_guest(shared, f"limited-{way}"))
@@ -233,5 +248,5 @@ def test_a_limited_store_lies_over_the_host_s(shared: Site, way: str) -> None:
     shared.assert_healthy()
     assert name_of(kept) in own(shared)
     assert_shares(shared, f"lifted-{way}")
-    for name in ("too-large", "limited"):
+    for name in ("large", "limited"):
         shared.tool("snapshot", "delete", name)

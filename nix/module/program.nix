@@ -42,14 +42,8 @@ in
     values:
     render ../../darlingbuilder/templates/ssh_alias.j2 (
       {
-        inherit (facts) alias control_sockets out_of_service;
+        inherit (facts) alias out_of_service;
       }
       // values
     );
-
-  tmpfilesRules = builtins.filter (line: builtins.match "[a-zA-Z].*" line != null) (
-    lib.splitString "\n" (
-      render ../../units/darlingbuilder.tmpfiles.conf { directory = facts.control_sockets; }
-    )
-  );
 }

@@ -10,7 +10,6 @@ let
   state = cfg.settings.state;
   included = "@${state}/${facts.our_machines}";
   onDemand = setting "on_demand";
-  idle = if onDemand && setting "idle_timeout" > 0 then setting "idle_timeout" else facts.persist_seconds;
   pinned = cfg.publicHostKey != null;
 in
 {
@@ -37,7 +36,6 @@ in
         user = setting "user";
         connect_seconds =
           facts.connect_seconds + (if onDemand then facts.boots_awaited * cfg.settings.boot_timeout else 0);
-        persist_seconds = lib.min idle facts.persist_seconds;
         known_hosts = "${state}/${facts.known_hosts}";
       }}
       Match all

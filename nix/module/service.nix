@@ -9,7 +9,7 @@
 let
   cfg = config.services.darling-builder;
   option = name: "services.darling-builder.${name}";
-  inherit (import ./program.nix { inherit lib; }) facts tmpfilesRules;
+  inherit (import ./program.nix { inherit lib; }) facts;
 
   onDemand =
     if cfg.settings.on_demand != null then cfg.settings.on_demand else facts.settings.on_demand.default;
@@ -106,7 +106,6 @@ in
       };
     };
 
-    systemd.tmpfiles.rules = tmpfilesRules;
     systemd.packages = [ unit ];
     systemd.sockets = lib.mkIf onDemand {
       ${lib.removeSuffix ".socket" facts.socket}.wantedBy = [ "sockets.target" ];

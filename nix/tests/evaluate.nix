@@ -57,7 +57,6 @@ in
   ) config.systemd.services;
   sockets = config.systemd.sockets;
   unit = map (package: package.text) config.systemd.packages;
-  tmpfiles = config.systemd.tmpfiles.rules;
   programs = names config.environment.systemPackages;
   wrappers = config.security.wrappers;
   ssh = config.programs.ssh.extraConfig;

@@ -6,18 +6,10 @@ let
   of = type: default: mkOption { inherit type default; };
   required = type: mkOption { inherit type; };
   attributes = options: types.attrsOf (types.submodule { inherit options; });
-  atom = types.nullOr (
-    types.oneOf [
-      types.bool
-      types.int
-      types.float
-      types.str
-      types.path
-      types.package
-    ]
-  );
 in
 {
+  imports = [ ./shared.nix ];
+
   options = {
     assertions = of (types.listOf types.anything) [ ];
     warnings = of (types.listOf types.str) [ ];
@@ -43,7 +35,6 @@ in
     systemd.package = required types.package;
     systemd.sockets = of (attributes { wantedBy = of (types.listOf types.str) [ ]; }) { };
     systemd.packages = of (types.listOf types.package) [ ];
-    systemd.tmpfiles.rules = of (types.listOf types.str) [ ];
     systemd.services = of (attributes {
       wantedBy = of (types.listOf types.str) [ ];
       wants = of (types.listOf types.str) [ ];
@@ -57,28 +48,5 @@ in
 
     nix.enable = of types.bool true;
     nix.package = required types.package;
-    nix.distributedBuilds = of types.bool false;
-    nix.settings = of (types.submodule {
-      freeformType = types.attrsOf (types.either atom (types.listOf atom));
-    }) { };
-    nix.buildMachines = of (types.listOf (
-      types.submodule {
-        options = {
-          hostName = required types.str;
-          protocol = of (types.enum [
-            null
-            "ssh"
-            "ssh-ng"
-          ]) "ssh";
-          systems = of (types.listOf types.str) [ ];
-          sshKey = of (types.nullOr types.str) null;
-          maxJobs = of types.int 1;
-          speedFactor = of types.int 1;
-          supportedFeatures = of (types.listOf types.str) [ ];
-          mandatoryFeatures = of (types.listOf types.str) [ ];
-          publicHostKey = of (types.nullOr types.str) null;
-        };
-      }
-    )) [ ];
   };
 }

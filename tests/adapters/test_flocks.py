@@ -47,5 +47,12 @@ def test_a_look_keeps_nobody_from_taking_the_lock(files: list[Path]) -> None:
         pass
 
 
+def test_who_holds_one_is_named(files: list[Path], tmp_path: Path) -> None:
+    with locked(files[1]):
+        assert flocks.holders([*files, tmp_path / "gone"]) == {os.getpid()}
+        assert flocks.holders(files[:1]) == set()
+    assert flocks.holders(files) == set()
+
+
 def test_a_file_that_is_gone_is_held_by_nobody(tmp_path: Path) -> None:
     assert flocks.held([tmp_path / "gone"]) == set()

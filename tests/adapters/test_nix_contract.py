@@ -89,8 +89,9 @@ def described(unpacked: Path) -> bytes:
     return (needing + registration(NEEDED, below(unpacked, NEEDED))).encode()
 
 
-def test_the_version_is_a_tuple_of_numbers(host: Host) -> None:
+def test_the_version_is_a_tuple_of_numbers_and_the_name_a_word(host: Host) -> None:
     assert host.nix.version() >= (2, 8)
+    assert host.nix.name() == "Nix"  # Debian's is upstream's
 
 
 def test_the_settings_are_values_by_name(host: Host) -> None:

@@ -25,6 +25,7 @@ TEXTS = {
     "included": ("builders = ssh://a\ninclude more.conf\n", "ssh://more"),
     "included before": ("include more.conf\nbuilders = ssh://a\n", "ssh://a"),
     "included if there": ("!include more.conf\n!include nothing.conf\n", "ssh://more"),
+    "extra, which a string does not take": ("builders = ssh://a\nextra-builders = ssh://b\n", "ssh://a"),
     "a file of machines": ("builders = @/etc/nix/a;@/etc/nix/b\n", "@/etc/nix/a;@/etc/nix/b"),
 }
 

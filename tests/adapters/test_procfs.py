@@ -59,3 +59,16 @@ def test_nobody_listens_on_a_free_port(port: int) -> None:
 
 def test_our_own_namespace_is_never_a_container() -> None:
     assert os.getpid() not in {found.pid for found in procfs.inside(Path("/"))}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_connection_is_known_by_where_it_comes_from_and_by_who_has_it(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        assert procfs.connections(port) == []
+        with socket.create_connection((address, port)) as caller, server.accept()[0] as ours:
+            [found] = procfs.connections(port)
+            assert found.peer == caller.getsockname()[:2]
+            assert os.readlink(f"/proc/self/fd/{ours.fileno()}") == found.name  # noqa: PTH115 - no path at all
+            assert found.name in procfs.open_files(os.getpid())

@@ -17,6 +17,8 @@ OURS = render.template(
     "sshd_config.j2",
     user="darlingbuilder",
     port=2222,
+    addresses=["127.0.0.1", "192.0.2.7", "::"],
+    ipv6=True,
     host_key=HOST_KEY,
     authorized_keys=AUTHORIZED_KEYS,
     environment=session_environment(),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder.adapters.systemd import Activity, Systemd, SystemdBus
+from darlingbuilder.adapters.systemd import Activity, Systemd
+from darlingbuilder.adapters.systemdbus import SystemdBus
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import SystemdError
 from darlingbuilder.core.tree import Tree

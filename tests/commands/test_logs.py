@@ -10,6 +10,7 @@ from darlingbuilder.core.errors import ExitCode
 from tests.fakes.programs import write
 from tests.test_program import start
 
+NIX = "--unit nix-daemon.service --unit nix-daemon@*.service"
 SAY = 'echo "$(basename "$0")" "$@"'
 
 
@@ -28,10 +29,10 @@ def logs(tmp_path: Path, *words: str) -> tuple[int, list[str], str]:
         ("", "journalctl --no-pager --no-hostname --unit darling-builder.service"),
         ("-f", "journalctl --follow --no-hostname --unit darling-builder.service"),
         ("own", "journalctl --no-pager --no-hostname --unit darling-builder.service _UID=0"),
-        ("nix --json", "journalctl --no-pager --output=json --unit nix-daemon.service"),
+        ("nix --json", f"journalctl --no-pager --output=json {NIX}"),
         (
             "nix --since=-1h --lines 5 --priority err",
-            "journalctl --no-pager --since=-1h --lines=5 --priority=err --no-hostname --unit nix-daemon.service",
+            f"journalctl --no-pager --since=-1h --lines=5 --priority=err --no-hostname {NIX}",
         ),
         ("--build /nix/store/x.drv", "nix-store --read-log /nix/store/x.drv"),
     ],

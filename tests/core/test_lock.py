@@ -3,6 +3,7 @@
 import os
 import subprocess  # the kernel lets a lock go when its process ends: that needs a process
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,25 @@ def test_the_second_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         pytest.fail("two hold one lock")
 
     assert caught.value.hint
+
+
+def test_a_start_of_the_unit_is_waited_for(tmp_path: Path) -> None:
+    # given: systemd starts the builder again, for which nobody has asked
+    path, asked = tmp_path / "lock", threading.Event()
+
+    def start() -> None:
+        with lock.held(path, purpose=lock.STARTING, seconds=0):
+            asked.set()
+            threading.Event().wait(0.2)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    asked.wait()
+    # when
+    with lock.held(path, purpose="init", seconds=0):
+        # then
+        assert "init" in path.read_text()
+    starting.join()
 
 
 def test_a_lock_that_was_let_go_can_be_taken(tmp_path: Path) -> None:

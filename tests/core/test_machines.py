@@ -128,6 +128,8 @@ def test_the_include_is_added_without_a_blank_before_it_which_old_versions_of_ni
         ("ssh://box", Place("ssh", "", "box", "")),
         ("ssh-ng://me@box:2222/?compress=true", Place("ssh-ng", "me", "box", "2222")),
         ("me@box", Place("ssh", "me", "box", "")),
+        ("ssh-ng://box?compress=true&port=2222", Place("ssh-ng", "", "box", "2222")),
+        ("ssh://box?port=-oX", Place("ssh", "", "box", "")),
         ("ssh://root@[::1]:22", Place("ssh", "root", "::1", "22")),
         ("box?compress=true", Place("ssh", "", "box", "")),
     ],

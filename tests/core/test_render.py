@@ -12,13 +12,13 @@ PACKAGE = Path(darlingbuilder.__file__).parent
 
 
 def test_values_stand_where_they_belong_as_they_are() -> None:
-    text = render.unit("darlingbuilder.tmpfiles.conf", directory="/run/<a>&b")
-    assert "/run/<a>&b" in text
+    text = render.unit("darlingbuilder.sysusers.conf", user="<a>&b")
+    assert "<a>&b" in text
 
 
 def test_a_value_that_is_missing_is_an_error() -> None:
-    with pytest.raises(jinja2.UndefinedError, match="'directory' is undefined"):
-        render.unit("darlingbuilder.tmpfiles.conf")
+    with pytest.raises(jinja2.UndefinedError, match="'user' is undefined"):
+        render.unit("darlingbuilder.sysusers.conf")
 
 
 def test_a_template_that_is_missing_is_an_error() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from darlingbuilder.core import compatibility, config
 from darlingbuilder.core.config import Config
-from darlingbuilder.steps.registration import NIX_DAEMON
+from darlingbuilder.core.paths import NIX_DAEMON
 from tests.fakes.nix import add
 from tests.fakes.release import CACERT, CACERT_FILES, NIX_FILES
 from tests.fakes.world import FakeWorld

@@ -7,9 +7,17 @@ from pathlib import Path
 from darlingbuilder.adapters.accounts import SystemAccounts
 from darlingbuilder.adapters.darling import Launcher
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_MACHINES, SSH_CONFIG, Paths, public_half
+from darlingbuilder.core.paths import (
+    HOST_NIX_CONF,
+    NIX_CUSTOM_CONF,
+    NIX_DAEMON,
+    NIX_MACHINES,
+    SSH_CONFIG,
+    Paths,
+    public_half,
+)
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.registration import NIX_DAEMON, Registration
+from darlingbuilder.steps.registration import Registration
 from tests.fakes.configured_nix import ConfiguredNix
 from tests.fakes.ssh import FakeSsh
 from tests.fakes.systemd import FakeSystemd
@@ -46,7 +54,7 @@ def make_host(root: Path, *, nix: Mapping[str, object] | None = None, **files: b
     root.mkdir(exist_ok=True)
     tree = RootlessTree(root)
     tree.write(public_half(Paths(Settings()).host_key), HOST_KEY)
-    named = {"ssh_config": SSH_CONFIG, "nix_conf": HOST_NIX_CONF, "machines": NIX_MACHINES}
+    named = {"ssh_config": SSH_CONFIG, "nix_conf": HOST_NIX_CONF, "custom": NIX_CUSTOM_CONF, "machines": NIX_MACHINES}
     for name, content in {"ssh_config": _INCLUDE, **files}.items():
         tree.write(named[name], content)
     systemd = FakeSystemd(tree, packaged={NIX_DAEMON})

@@ -65,6 +65,10 @@ class FakeHostNix:
         self._must_be_installed()
         return (2, 26, 3)
 
+    def name(self) -> str:
+        self._must_be_installed()
+        return "Nix"
+
     def settings(self) -> Mapping[str, object]:
         self._must_be_installed()
         return self.configuration

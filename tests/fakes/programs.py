@@ -5,6 +5,7 @@ from pathlib import Path
 
 # ssh that reaches the «guest»: the same machine with the guest's own directory first on its PATH.
 _SSH = """
+case " $* " in *" -G "*) echo "controlmaster {controlmaster}"; exit;; esac
 while [ "$1" != "--" ]; do
   case "$1" in -oUserKnownHostsFile=*) grep -q "^darling-builder ssh-ed25519 " "${{1#*=}}" || exit 255;; esac
   shift
@@ -31,10 +32,14 @@ echo "$out"
 """
 
 
-def install(directory: Path, *, host_key: str, root: Path) -> str:
-    """Put the programs of host and guest below ``directory``, the store below ``root``, and give the PATH."""
+def install(directory: Path, *, host_key: str, root: Path, controlmaster: str = "false") -> str:
+    """Put the programs of host and guest below ``directory``, the store below ``root``, and give the PATH.
+
+    ``controlmaster``: what ssh is told of it for the builder.
+    """
     host, guest = directory / "host", directory / "guest"
     places = {"guest": guest, "key": host_key, "root": root, "store": "/nix/store"}
+    places["controlmaster"] = controlmaster
     for name, text in {"ssh": _SSH, "ssh-keyscan": _KEYSCAN, "nix": _NIX, "nix-build": _NIX_BUILD}.items():
         write(host / name, text.format(**places))
     write(host / "nix-store", 'echo "nix-store (Nix) 2.26.3"')

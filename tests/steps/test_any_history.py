@@ -15,7 +15,6 @@ from darlingbuilder.core.paths import (
     NIX_CONF,
     PASSWD,
     SSHD_CONFIG,
-    TMPFILES,
     Paths,
     public_half,
 )
@@ -29,7 +28,7 @@ PATHS = Paths(Settings())
 PRIVATE = (PATHS.key, PATHS.host_key)
 PUBLIC = tuple(public_half(path) for path in PRIVATE)
 ON_HOST = (
-    *PUBLIC, PATHS.known_hosts, SYSUSERS, UNIT_FILE, SSH_ALIAS, TMPFILES, OUR_MACHINES,
+    *PUBLIC, PATHS.known_hosts, SYSUSERS, UNIT_FILE, SSH_ALIAS, OUR_MACHINES,
 )  # fmt: skip
 IN_GUEST = (SSHD_CONFIG, HOST_KEY, AUTHORIZED_KEYS, NIX_CONF, CA_BUNDLE)
 PROFILE = PATHS.nix / "var/nix/profiles/default"

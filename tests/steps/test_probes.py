@@ -201,6 +201,16 @@ def test_a_login_that_fails_says_why(reach: Access, tmp_path: Path, script: str,
     assert hint in raised.value.hint
 
 
+@pytest.mark.parametrize("kept", ["auto", "true", "ask"])
+def test_an_ssh_that_keeps_connections_is_found_out(reach: Access, tmp_path: Path, kept: str) -> None:
+    programs.install(tmp_path / "bin", host_key=KEY, root=reach.world.host.root, controlmaster=kept)
+
+    with pytest.raises(BuilderError, match=f"ControlMaster {kept}") as raised:
+        probe("login", reach)
+
+    assert "«ControlMaster no»" in raised.value.hint
+
+
 def test_a_guest_that_is_linux_is_no_darling(reach: Access, tmp_path: Path) -> None:
     programs.write(tmp_path / "bin/guest/uname", "echo Linux")
 

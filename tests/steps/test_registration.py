@@ -1,7 +1,5 @@
 """The builder made known to the host's ssh and Nix, and withdrawn."""
 
-import getpass
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +9,9 @@ from darlingbuilder.adapters import process
 from darlingbuilder.core import machines
 from darlingbuilder.core.errors import BuilderError, ForeignFileError, PrerequisiteError
 from darlingbuilder.core.paths import (
-    CONTROL_SOCKETS,
     HOST_NIX_CONF,
     NIX_MACHINES,
     SSH_CONFIG,
-    TMPFILES,
     Paths,
     public_half,
 )
@@ -37,7 +33,7 @@ def test_everything_of_an_empty_machine_is_absent(tmp_path: Path) -> None:
 
     drift = {found.what: found.detail for found in Registration(Settings(), world).check()}
 
-    assert drift[str(SSH_ALIAS)] == drift[str(TMPFILES)] == drift[str(CONTROL_SOCKETS)] == "absent"
+    assert drift[str(SSH_ALIAS)] == "absent"
     assert "host key" in drift[str(OUR_MACHINES)]
     assert tree.names(Path("/")) == ["other"]
 
@@ -168,7 +164,6 @@ def test_everything_is_withdrawn_to_the_byte(tmp_path: Path, nix_conf: bytes, be
     registration.revert()
     # then
     assert {path: (mode, content) for path, (mode, _time, content) in host.snapshot().items()} == untouched
-    assert host.tree.attributes(CONTROL_SOCKETS) is None
     assert registration.check()
 
 
@@ -248,9 +243,7 @@ def test_unregistered_nothing_is_wanted_and_what_is_left_is_withdrawn(tmp_path: 
     drift = unregistered.check()
     unregistered.apply()
     # then
-    assert {str(path) for path in (SSH_ALIAS, TMPFILES, OUR_MACHINES, CONTROL_SOCKETS)} <= {
-        found.what for found in drift
-    }
+    assert {str(SSH_ALIAS), str(OUR_MACHINES)} <= {found.what for found in drift}
     assert unregistered.check() == []
     assert set(host.snapshot()) - untouched == {host.tree.real(OFFERED)}
     assert host.text(OFFERED).splitlines()[1] == machines.ours(Settings(), HOST_KEY.decode()).line
@@ -261,17 +254,6 @@ def test_unregistered_nothing_is_wanted_and_what_is_left_is_withdrawn(tmp_path: 
     host.registration().apply()
     assert host.registration().check() == []
     assert host.tree.read(OFFERED) is None
-
-
-def test_unregistered_the_directory_of_an_alias_of_somebody_else_stays(tmp_path: Path) -> None:
-    host = make_host(tmp_path)
-    host.tree.make_directory(CONTROL_SOCKETS, mode=0o700)
-    unregistered = host.registration(register=False)
-
-    unregistered.apply()
-
-    assert unregistered.check() == []
-    assert host.tree.attributes(CONTROL_SOCKETS)
 
 
 def test_unregistered_the_line_to_include_goes_with_the_builder(tmp_path: Path) -> None:
@@ -296,57 +278,20 @@ def test_unregistered_there_is_no_line_without_a_host_key(tmp_path: Path) -> Non
         unregistered.apply()
 
 
-def test_a_directory_of_sockets_that_others_may_enter_is_closed(tmp_path: Path) -> None:
-    host = make_host(tmp_path)
-    registration = host.registration()
-    registration.apply()
-    (tmp_path / "run/darlingbuilder-ssh").chmod(0o755)
-
-    assert [found.what for found in registration.check()] == [str(CONTROL_SOCKETS)]
-
-    registration.apply()
-    assert registration.check() == []
-
-
-@needs_ssh
-def test_a_socket_that_nobody_answers_on_is_withdrawn_with_its_directory(tmp_path: Path) -> None:
-    host = make_host(tmp_path)
-    host.registration().apply()
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(tmp_path / "run/darlingbuilder-ssh/x"))
-
-    host.registration().revert()
-
-    assert host.tree.attributes(CONTROL_SOCKETS) is None
-
-
 @needs_ssh
 def test_ssh_itself_takes_every_option_of_the_alias_and_leaves_other_hosts_alone(tmp_path: Path) -> None:
     # given
-    sockets = tmp_path / "sockets"
-    sockets.mkdir()
-    text = alias_text(Settings(port=2345)).replace(str(CONTROL_SOCKETS), str(sockets))
-    text = text.replace("localuser root", f"localuser {getpass.getuser()}")
     config = tmp_path / "config"
-    config.write_text(f"{text}\nHost *\n    Port 99\n    ForwardAgent yes\n    ProxyJump elsewhere\n")
+    config.write_text(f"{alias_text(Settings(port=2345))}\n{EVERYBODYS}")
     # when
     ours, other = effective(config, "darling-builder"), effective(config, "elsewhere")
     # then
     assert ours.items() >= EXPECTED.items()
-    assert ours["controlpath"].startswith(f"{sockets}/")
-    assert "proxyjump" not in ours
+    assert {"proxyjump", "controlpath"}.isdisjoint(ours)
     # and what Nix is given while the builder is out of service fails at once, whatever else is configured
     out = effective(config, "darling-builder-out-of-service")
     assert out["proxycommand"].startswith("sh -c 'echo \"darling-builder is out of service")
-    assert (other["port"], other["forwardagent"], other["controlmaster"]) == ("99", "yes", "false")
-
-
-@needs_ssh
-def test_where_the_directory_of_sockets_is_missing_no_connection_is_kept(tmp_path: Path) -> None:
-    config = tmp_path / "config"
-    config.write_text(alias_text(Settings()).replace(str(CONTROL_SOCKETS), str(tmp_path / "missing")))
-
-    assert effective(config, "darling-builder")["controlmaster"] == "false"
+    assert (other["port"], other["forwardagent"], other["controlmaster"]) == ("99", "yes", "auto")
 
 
 def effective(config: Path, host: str) -> dict[str, str]:
@@ -354,6 +299,15 @@ def effective(config: Path, host: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in printed.splitlines() if " " in line)
 
 
+EVERYBODYS = """
+Host *
+    Port 99
+    ForwardAgent yes
+    ProxyJump elsewhere
+    ControlMaster auto
+    ControlPath ~/.ssh/%C
+    ControlPersist 60
+"""
 EXPECTED = {
     "hostname": "127.0.0.1",
     "port": "2345",
@@ -377,18 +331,14 @@ EXPECTED = {
     "forwardx11": "no",
     "clearallforwardings": "yes",
     "compression": "no",
-    "controlmaster": "auto",
-    "controlpersist": "60",
+    "controlmaster": "false",
 }
 
 
-def test_ssh_waits_for_a_builder_on_demand_to_boot_and_keeps_no_connection_for_longer_than_it_may_idle() -> None:
+def test_ssh_waits_for_a_builder_on_demand_to_boot() -> None:
     plain = alias_text(Settings())
     waiting = alias_text(Settings(on_demand=True, idle_timeout=20, boot_timeout=60, private_port=2300))
 
     assert f"ConnectTimeout {CONNECT_SECONDS}\n" in plain
-    assert "ControlPersist 60\n" in plain
     assert f"ConnectTimeout {CONNECT_SECONDS + 2 * 60}\n" in waiting
-    assert "ControlPersist 20\n" in waiting
     assert "Port 2222\n" in waiting
-    assert "ControlPersist 60\n" in alias_text(Settings(on_demand=True, idle_timeout=0))

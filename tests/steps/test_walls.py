@@ -48,6 +48,7 @@ def test_the_hosts_database_is_shown_to_serve_where_the_store_is_shared() -> Non
     assert walls.openings(Settings(store="overlay"), PROGRAM).host_database
 
 
-def test_the_lock_is_open_to_serve_where_it_begins_every_start_anew() -> None:
+def test_the_lock_is_open_to_serve_where_it_changes_the_builder_before_a_start() -> None:
     assert not walls.openings(Settings(), PROGRAM).lock
     assert walls.openings(Settings(ephemeral=True), PROGRAM).lock
+    assert walls.openings(Settings(store="overlay"), PROGRAM).lock

@@ -15,7 +15,7 @@ from darlingbuilder.core.failures import Outage
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps import keyring, limits, store, usage
+from darlingbuilder.steps import clients, exposure, keyring, limits, store, usage
 from darlingbuilder.steps.converge import Found
 from darlingbuilder.steps.overview import builds, slots, tested
 from darlingbuilder.steps.overview.builds import Build
@@ -184,6 +184,7 @@ def _keys(settings: Settings, world: World, notebook: Notebook) -> list[KeyView]
 def _notes(settings: Settings, world: World, state: UnitState | None) -> list[NoteView]:
     """List what is worth knowing of keys and store and, if systemd has told its ``state``, of the unit."""
     found = [*keyring.notes(settings, world.host), *store.notes(settings)]
+    found += [*exposure.notes(settings), *clients.notes(settings, world.host)]
     found += limits.notes(settings, world.host, state) if state else []
     return [NoteView(note.what, note.detail, note.hint) for note in found]
 

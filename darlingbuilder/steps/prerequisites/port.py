@@ -3,11 +3,14 @@
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core import wait
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.steps.prerequisites.finding import Level, Surroundings, Verdict, failure, ok, warning
-from darlingbuilder.steps.socketunits import listen_line, proxyd
+from darlingbuilder.steps.socketunits import has_port, proxyd
 
 _SYSTEMD = 1
+# A stranger stays for longer; a builder that starts or ends has its sshd replaced between two looks.
+_SECONDS = 1.0
 
 
 def port(surroundings: Surroundings) -> Verdict:
@@ -31,6 +34,20 @@ def on_demand(surroundings: Surroundings) -> Verdict:
 
 
 def _look(surroundings: Surroundings, setting: str, number: int) -> Verdict:
+    """Look again and again for a while before what was found counts as in the way."""
+    verdict = _glance(surroundings, setting, number)
+
+    def is_fine() -> bool:
+        nonlocal verdict
+        verdict = _glance(surroundings, setting, number)
+        return verdict.level is Level.OK
+
+    if verdict.level is Level.FAILURE:
+        wait.until(is_fine, seconds=_SECONDS)
+    return verdict
+
+
+def _glance(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     if not procfs.is_listening(number):
         return ok(f"{number} is free")
     holders = procfs.listeners(number)
@@ -50,9 +67,8 @@ def _door(names: Instance, world: World, number: int) -> set[int]:
     """Give who holds ``number`` for a builder on demand: systemd, and the proxy that has it from there."""
     proxy = world.systemd.unit(names.proxy).main_pid
     content = (world.host.read(names.socket_file) or b"").decode(errors="replace")
-    listens = listen_line(number) in content.splitlines()
     active = world.systemd.unit(names.socket).activity is Activity.ACTIVE
-    return {_SYSTEMD, proxy} if active and listens else {proxy}
+    return {_SYSTEMD, proxy} if active and has_port(content, number) else {proxy}
 
 
 def _unseen(number: int, setting: str, *, uid: int) -> Verdict:

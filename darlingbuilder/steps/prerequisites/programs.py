@@ -31,7 +31,6 @@ TOOLS = (
     Tool("ssh", _OPENSSH),
     Tool("ssh-keyscan", _OPENSSH),
     Tool("systemd-sysusers", _SYSTEMD),
-    Tool("systemd-tmpfiles", _SYSTEMD),
     Tool("journalctl", _SYSTEMD),
     Tool("userdel", _SHADOW),
     Tool("groupdel", _SHADOW),

@@ -136,10 +136,14 @@ class GuestStore:
             return frozenset(both - {one.path for one in database.described(kept)})
 
     def sweep(self) -> int:
-        """Remove what is left over from earlier runs and hides the host's paths; the container must be down."""
+        """Remove what is nobody's: it hides the host's paths, and takes room; the container must be down.
+
+        That is what is left over of earlier runs, outputs of builds that have failed among them: a store that one of
+        these has filled could not be told of another path of the host's.
+        """
         with upper.opened(self._store) as own, self._database() as database:
             kept = {name_of(path) for path in database.numbers().values() if own.has(name_of(path))}
-            return sum(own.remove(name) for name in own.stale() - kept)
+            return sum(own.remove(name) for name in own.leftover() - kept)
 
     def remove(self, paths: Collection[str]) -> frozenset[str]:
         """Remove own paths from the upper layer, their validity untouched; gives those that are gone."""

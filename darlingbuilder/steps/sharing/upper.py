@@ -9,7 +9,6 @@ from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_LOCK_SUFFIX = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,9 @@ class Upper:
             _remove(self.descriptor, name)
         return self._stat(name) is None
 
-    def stale(self) -> set[str]:
-        """List whiteouts, and what may be a forgotten lock: of a store path like «…-Cargo.lock» only Nix can tell."""
-        return {entry.name for entry in os.scandir(self.descriptor) if _is_stale(entry)}
+    def leftover(self) -> set[str]:
+        """List all but what Nix keeps for itself («.links»): what of it is no valid path, only Nix can tell."""
+        return {entry.name for entry in os.scandir(self.descriptor) if not entry.name.startswith(".")}
 
     def _stat(self, name: str) -> os.stat_result | None:
         try:
@@ -62,13 +61,6 @@ def opened(store: Path) -> Iterator[Upper]:
 
 def _is_whiteout(found: os.stat_result) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
-
-
-def _is_stale(entry: "os.DirEntry[str]") -> bool:
-    found = entry.stat(follow_symlinks=False)
-    # Nix writes one byte into a lock that it has removed.
-    is_lock = entry.name.endswith(_LOCK_SUFFIX) and stat.S_ISREG(found.st_mode) and found.st_size <= 1
-    return is_lock or _is_whiteout(found)
 
 
 def _remove(parent: int, name: str) -> None:

@@ -136,7 +136,6 @@ TABLE = (
     foreign("a foreign alias", ALIAS, "Host precious\n"),
     foreign("a foreign machines file", "/etc/nix/darling-builder.machines", "ssh://precious x86_64-linux\n"),
     foreign("foreign known hosts", f"{STATE}/known_hosts", "precious ssh-ed25519 AAAA\n"),
-    foreign("a foreign file of temporary files", "/etc/tmpfiles.d/darlingbuilder.conf", "d /run/precious\n"),
     Bad("a link as unit", FAILED, (UNIT_FILE, "move it away"), broken=breakage.link(UNIT_FILE, "/etc/fstab")),
     Bad("NixOS's nix.conf", FAILED, ("/etc/nix/nix.conf is a link", "register = false"),
         broken=breakage.together(breakage.content("/etc/static-nix.conf", "substituters =\n"),

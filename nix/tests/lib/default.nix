@@ -3,7 +3,6 @@
 let
   lists = {
     optional = wanted: value: if wanted then [ value ] else [ ];
-    min = one: other: if one < other then one else other;
     last = list: builtins.elemAt list (builtins.length list - 1);
     toList = value: if builtins.isList value then value else [ value ];
   };

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from darlingbuilder.core.paths import NIX_DAEMON
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites.finding import Surroundings
 from tests.fakes.world import FakeWorld, fake_world
@@ -30,6 +31,8 @@ def fit_world(tmp_path: Path, settings: Settings, *, mounts: str = MOUNTS) -> Fa
         world.host.make_directory(Path(directory))
     for path, text in {**FILES, "/proc/self/mountinfo": mounts}.items():
         world.host.write(Path(path), text.encode())
+    world.systemd.packaged.add(NIX_DAEMON)
+    world.systemd.start(NIX_DAEMON)
     for name in ("mnt", "pid", "ipc", "uts", "net"):
         world.host.write(Path("/proc/self/ns") / name, b"")
     return world

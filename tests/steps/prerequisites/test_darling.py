@@ -10,7 +10,7 @@ import pytest
 from darlingbuilder.adapters.process import TIMED_OUT, Completed
 from darlingbuilder.core.errors import DarlingError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.prerequisites import darling
+from darlingbuilder.steps.prerequisites import container, darling, guestprocesses, guestworld
 from darlingbuilder.steps.prerequisites.finding import Finding, Level, Surroundings
 from darlingbuilder.steps.prerequisites.guest import Boot
 from darlingbuilder.steps.prerequisites.scratch import UnseenError
@@ -105,7 +105,7 @@ def test_nobody_stands_in_for_a_user_who_is_still_to_be_made(tmp_path: Path) -> 
 
 
 def test_a_first_boot_that_fails_is_told_and_the_second_is_taken(tmp_path: Path) -> None:
-    seen = darling.judge_boot(Boot(world_with(tmp_path).darling, 2.0, "no shellspawn", first_failed=True), "nobody")
+    seen = container.judge_boot(Boot(world_with(tmp_path).darling, 2.0, "no shellspawn", first_failed=True), "nobody")
 
     assert seen.level is Level.WARNING
     assert "the first: no shellspawn" in seen.detail
@@ -160,38 +160,38 @@ def test_a_place_is_removed_when_it_is_interrupted(tmp_path: Path) -> None:
     ],
 )
 def test_a_launcher_tells_its_branch_and_commit(answer: Completed, level: Level) -> None:
-    assert darling.judge_version(answer, 5.0).level is level
+    assert container.judge_version(answer, 5.0).level is level
 
 
 def test_how_a_launcher_ends_is_told() -> None:
-    assert "no end within 5.0 s" in darling.judge_version(said(TIMED_OUT), 5.0).detail
-    assert "ended by signal SEGV" in darling.judge_version(said(-11), 5.0).detail
+    assert "no end within 5.0 s" in container.judge_version(said(TIMED_OUT), 5.0).detail
+    assert "ended by signal SEGV" in container.judge_version(said(-11), 5.0).detail
     crashed = said(139, stderr="Oops\n\nagain\n")
-    assert "status 139, printed: Oops / again" in darling.judge_version(crashed, 5.0).detail
+    assert "status 139, printed: Oops / again" in container.judge_version(crashed, 5.0).detail
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(1.9, Level.OK), (10.5, Level.WARNING)])
 def test_a_slow_first_boot_is_a_warning(seconds: float, level: Level) -> None:
-    assert darling.judge_first_boot(seconds, Settings()).level is level
+    assert container.judge_first_boot(seconds, Settings()).level is level
 
 
 def test_a_boot_that_takes_half_of_what_it_may_is_slow() -> None:
-    assert darling.judge_first_boot(3.0, Settings(boot_timeout=5)).level is Level.WARNING
+    assert container.judge_first_boot(3.0, Settings(boot_timeout=5)).level is Level.WARNING
 
 
 def test_a_boot_s_output_that_is_held_is_a_warning() -> None:
-    assert darling.judge_held_output(held=True).level is Level.WARNING
-    assert darling.judge_held_output(held=False).level is Level.OK
+    assert container.judge_held_output(held=True).level is Level.WARNING
+    assert container.judge_held_output(held=False).level is Level.OK
 
 
 def test_a_status_that_does_not_come_through_is_a_failure() -> None:
-    assert darling.judge_status(said(42)).level is Level.OK
-    assert darling.judge_status(said(0)).level is Level.FAILURE
+    assert guestprocesses.judge_status(said(42)).level is Level.OK
+    assert guestprocesses.judge_status(said(0)).level is Level.FAILURE
 
 
 @pytest.mark.parametrize(("code", "level"), [(0, Level.WARNING), (137, Level.OK), (1, Level.OK)])
 def test_a_killed_command_must_not_seem_to_be_done(code: int, level: Level) -> None:
-    assert darling.judge_killed(code).level is level
+    assert guestprocesses.judge_killed(code).level is level
 
 
 @pytest.mark.parametrize(
@@ -199,27 +199,27 @@ def test_a_killed_command_must_not_seem_to_be_done(code: int, level: Level) -> N
     [(said(0, "survived=143\n"), Level.OK), (said(0, "survived=0\n"), Level.WARNING), (said(1), Level.WARNING)],
 )
 def test_a_signal_must_end_its_own_process_alone(answer: Completed, level: Level) -> None:
-    assert darling.judge_group(answer).level is level
+    assert guestprocesses.judge_group(answer).level is level
 
 
 @pytest.mark.parametrize(
     ("told", "level"), [("256", Level.OK), ("64", Level.OK), ("20000", Level.WARNING), ("unlimited", Level.WARNING)]
 )
 def test_a_limit_of_open_files_that_is_higher_than_set_costs_time(told: str, level: Level) -> None:
-    assert darling.judge_open_files(told, 256, "a new container").level is level
+    assert guestprocesses.judge_open_files(told, 256, "a new container").level is level
 
 
 @pytest.mark.parametrize(
     ("curl", "level"), [(0, Level.OK), (7, Level.OK), (22, Level.OK), (6, Level.WARNING), (28, Level.WARNING)]
 )
 def test_a_name_that_the_guest_does_not_find_is_a_warning(curl: int, level: Level) -> None:
-    assert darling.judge_dns(said(0, f"curl={curl}\n")).level is level
+    assert guestworld.judge_dns(said(0, f"curl={curl}\n")).level is level
 
 
 @pytest.mark.parametrize("answer", [said(0, "curl=127\n"), said(0, "\x00"), said(TIMED_OUT)])
 def test_a_guest_without_curl_says_nothing_of_names(answer: Completed) -> None:
     with pytest.raises(UnseenError, match="cannot run curl"):
-        darling.judge_dns(answer)
+        guestworld.judge_dns(answer)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_guest_without_curl_says_nothing_of_names(answer: Completed) -> None:
     ],
 )
 def test_the_guest_s_macos_is_compared_with_what_nixpkgs_needs(told: str, level: Level, says: str) -> None:
-    seen = darling.judge_identity(told, "Nix 2.31.2")
+    seen = guestworld.judge_identity(told, "Nix 2.31.2")
 
     assert (seen.level, seen.figure) == (level, told)
     assert says in seen.detail
@@ -243,7 +243,7 @@ def test_the_guest_s_macos_is_compared_with_what_nixpkgs_needs(told: str, level:
     ("seconds", "left", "level"), [(0.3, 0, Level.OK), (7.0, 0, Level.WARNING), (0.3, 2, Level.WARNING)]
 )
 def test_a_container_that_does_not_end_is_a_warning(seconds: float, left: int, level: Level) -> None:
-    assert darling.judge_shutdown(seconds, left=left).level is level
+    assert container.judge_shutdown(seconds, left=left).level is level
 
 
 def test_an_end_that_fails_is_told_by_the_last_probe(tmp_path: Path) -> None:

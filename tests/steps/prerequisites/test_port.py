@@ -1,11 +1,14 @@
 """The port, on the real machine: free, somebody else's, or the builder's own."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pytest
 
 from darlingbuilder.adapters import procfs
 from darlingbuilder.adapters.procfs import Process
+from darlingbuilder.adapters.systemd import UnitState
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.prerequisites.finding import Level
 from darlingbuilder.steps.prerequisites.port import on_demand, port
@@ -79,3 +82,26 @@ def test_on_demand_needs_systemd_s_proxy_and_a_second_port(tmp_path: Path) -> No
 
 def test_without_on_demand_neither_is_looked_for(tmp_path: Path) -> None:
     assert on_demand(fit(tmp_path, Settings())).level is Level.OK
+
+
+@dataclass(slots=True)
+class WithThisProxyOnce(FakeSystemd):
+    """One whose proxy is the test itself at one look, and has gone, or is yet to come, at the other."""
+
+    looks: list[int] = field(default_factory=list)
+
+    def unit(self, name: str) -> UnitState:
+        """See Systemd."""
+        found = super(WithThisProxyOnce, self).unit(name)
+        return replace(found, main_pid=self.looks.pop(0)) if name == PROXY else found
+
+
+@pytest.mark.parametrize("looks", [[os.getpid(), 0], [0, os.getpid()]], ids=["it goes", "it comes"])
+def test_a_proxy_that_comes_or_goes_meanwhile_is_the_builder_s(tmp_path: Path, looks: list[int]) -> None:
+    with listening() as taken:
+        surroundings = fit(tmp_path, Settings(port=taken))
+        systemd = WithThisProxyOnce(surroundings.world.host, looks=looks)
+
+        verdict = port(replace(surroundings, world=replace(surroundings.world, systemd=systemd)))
+
+    assert verdict.level is Level.OK

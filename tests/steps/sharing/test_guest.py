@@ -171,7 +171,7 @@ def test_what_is_whole_on_both_sides_is_found_but_not_what_the_guest_s_roots_nee
     assert not stores.own(B)
 
 
-def test_forgotten_locks_and_nothing_else_are_swept(stores: TwoStores) -> None:
+def test_what_no_build_has_finished_and_nothing_else_is_swept(stores: TwoStores) -> None:
     forgotten = below(stores.guest, f"{B}.lock")
     forgotten.touch()
     stores.leave_in_guest(C)
@@ -180,12 +180,15 @@ def test_forgotten_locks_and_nothing_else_are_swept(stores: TwoStores) -> None:
     stores.add_to_guest(f"{D}-Cargo.lock")
     shutil.rmtree(cargo)
     cargo.touch()
+    links = stores.guest / "nix/store/.links"
+    links.mkdir()
     with stores.store() as store:
-        assert store.sweep() == 1
+        assert store.sweep() == 2
     assert not forgotten.exists()
+    assert not stores.own(C)
     assert cargo.exists()
+    assert links.exists()
     assert stores.own(X)
-    assert stores.own(C)
 
 
 def test_of_dead_paths_the_old_ones_are_collected_unless_a_young_one_needs_them(stores: TwoStores) -> None:

@@ -47,6 +47,6 @@ def test_a_whiteout_is_nobody_s_own_hides_and_can_be_removed(tmp_path: Path) -> 
         assert own.names() == {"own"}
         assert not own.has("white")
         assert own.occupied("white")
-        assert own.stale() == {"white"}
+        assert own.leftover() == {"white", "own"}
         assert own.remove("white")
         assert not own.occupied("white")

@@ -1,0 +1,240 @@
+"""systemd over D-Bus, by pystemd, which is imported when it is first needed."""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from darlingbuilder.adapters import journal
+from darlingbuilder.adapters.systemd import Activity, Manager, UnitState
+from darlingbuilder.core import ending
+from darlingbuilder.core.errors import PrerequisiteError, SystemdError
+
+if TYPE_CHECKING:
+    from pystemd.dbuslib import DBus, DbusMessage
+
+_DESTINATION = b"org.freedesktop.systemd1"
+_PATH = b"/org/freedesktop/systemd1"
+_MANAGER = b"org.freedesktop.systemd1.Manager"
+_UNIT = b"org.freedesktop.systemd1.Unit"
+_SERVICE = b"org.freedesktop.systemd1.Service"
+_MICROSECONDS = 1e6
+_NO_LIMIT = 2**64 - 1
+# Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
+_JOB_SECONDS = 1800
+_JOURNAL_LINES = 15
+_ABSENT_UNIT = (
+    "NoSuchUnit",
+    "UnitNotFound",
+    "No such file or directory",
+    "not loaded",
+    "does not exist",
+    "not found",
+    "No main process to kill",
+    "is not active",
+)
+
+
+@dataclass(slots=True)
+class SystemdBus:
+    """The real systemd. The connection is made by the first call and kept."""
+
+    _bus: "DBus | None" = field(default=None)
+
+    def unit(self, name: str) -> UnitState:
+        """See Systemd."""
+        path = self._call("LoadUnit", b"s", name.encode())
+        unit = self._properties(path, _UNIT)
+        service = self._properties(path, _SERVICE) if name.endswith(".service") else {}
+        return UnitState(
+            activity=Activity(unit["ActiveState"]),
+            sub=unit["SubState"],
+            load=unit["LoadState"],
+            file_state=unit["UnitFileState"],
+            since=unit["ActiveEnterTimestamp"] / _MICROSECONDS,
+            needs_reload=bool(unit["NeedDaemonReload"]),
+            main_pid=service.get("MainPID", 0),
+            status_text=service.get("StatusText", ""),
+            restarts=service.get("NRestarts", 0),
+            outcome=service.get("Result", ""),
+            nofile=_finite(service.get("LimitNOFILESoft", _NO_LIMIT)),
+            drop_ins=tuple(path.decode() for path in unit["DropInPaths"]),
+            ended=_end(service.get("ExecMainCode", 0), service.get("ExecMainStatus", 0)),
+        )
+
+    def manager(self) -> Manager:
+        """See Systemd."""
+        told = self._properties(_PATH, _MANAGER)
+        limit = told["DefaultTimeoutStopUSec"]
+        return Manager(
+            stopping=told["SystemState"] == "stopping",
+            stop_seconds=None if limit == _NO_LIMIT else limit / _MICROSECONDS,
+        )
+
+    def start(self, name: str) -> None:
+        """See Systemd."""
+        self._job("StartUnit", name)
+
+    def stop(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._job("StopUnit", name)
+
+    def begin_stop(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._call("StopUnit", b"ss", name.encode(), b"replace")
+
+    def restart(self, name: str) -> None:
+        """See Systemd."""
+        self._job("RestartUnit", name)
+
+    def try_restart(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._job("TryRestartUnit", name)
+
+    def reload(self) -> None:
+        """See Systemd."""
+        self._call("Reload", b"")
+
+    def enable(self, name: str) -> None:
+        """See Systemd."""
+        if self.unit(name).load == "masked":
+            self._files("UnmaskUnitFiles", b"asb", [name.encode()], False)  # noqa: FBT003 - D-Bus knows no keywords
+        self._files("EnableUnitFiles", b"asbb", [name.encode()], False, True)  # noqa: FBT003 - as above
+
+    def disable(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._files("DisableUnitFiles", b"asb", [name.encode()], False)  # noqa: FBT003 - as above
+
+    def reset_failed(self, name: str) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._call("ResetFailedUnit", b"s", name.encode())
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """See Systemd."""
+        with _absent_is_fine():
+            self._call("KillUnit", b"ssi", name.encode(), b"main", number.value)
+
+    def _files(self, method: str, signature: bytes, *arguments: object) -> None:
+        self._call(method, signature, *arguments)
+        self.reload()
+
+    def _job(self, method: str, name: str) -> None:
+        """Queue a job and wait until systemd says that it is over."""
+        self._connection()
+        job = self._call(method, b"ss", name.encode(), b"replace")
+        outcome = self._job_outcome(job)
+        if outcome != "done":
+            said = journal.last_lines(name, _JOURNAL_LINES)
+            raise SystemdError(
+                f"{method.removesuffix('Unit').lower()} of {name}: {outcome}\n{said}",
+                hint=f"see «journalctl -u {name}»; when the cause is gone: darlingbuilder init",
+            )
+
+    def _job_outcome(self, job: bytes) -> str:
+        bus = self._connection()
+        readable = select.poll()
+        readable.register(bus.get_fd(), select.POLLIN)
+        deadline = time.monotonic() + _JOB_SECONDS
+        while time.monotonic() < deadline:
+            message = bus.process()
+            if message.is_empty():
+                # DBus.wait() would keep every other thread and all signals waiting: it holds the GIL.
+                readable.poll(1000)
+            elif (removed := _removed_job(message)) and removed[0] == job:
+                return removed[1]
+        return f"not over after {_JOB_SECONDS} s"
+
+    def _properties(self, path: bytes, interface: bytes) -> dict[str, Any]:
+        answer = self._method(path, b"org.freedesktop.DBus.Properties", "GetAll", b"s", interface)
+        return {
+            name.decode(): value.decode() if isinstance(value, bytes) else value for name, value in answer.items()
+        }
+
+    def _call(self, method: str, signature: bytes, *arguments: object) -> Any:  # noqa: ANN401 - D-Bus has any type
+        return self._method(_PATH, _MANAGER, method, signature, *arguments)
+
+    def _method(self, path: bytes, interface: bytes, method: str, signature: bytes, *arguments: object) -> Any:  # noqa: ANN401 - as above
+        bus = self._connection()  # it says what to do where pystemd is missing
+        from pystemd.dbusexc import DBusBaseError  # noqa: PLC0415 - see the module's first line
+        from pystemd.dbuslib import apply_signature  # noqa: PLC0415 - as above
+
+        packed = apply_signature(signature, list(arguments)) if signature else []
+        try:
+            return bus.call_method(_DESTINATION, path, interface, method.encode(), packed).body
+        except DBusBaseError as error:
+            raise SystemdError(
+                f"systemd refuses {method}: {_said(error)}", hint="are you root? «darlingbuilder doctor» tells more"
+            ) from error
+
+    def _connection(self) -> "DBus":
+        if self._bus is None:
+            self._bus = _connect()
+        return self._bus
+
+
+def _end(code: int, status: int) -> str:
+    """Say how a process ended, by waitid(2)'s code and status; nothing while it has not."""
+    if code == os.CLD_EXITED:
+        return ending.by_status(status)
+    return ending.by_signal(status) if code in {os.CLD_KILLED, os.CLD_DUMPED} else ""
+
+
+def _finite(limit: int) -> int | None:
+    return None if limit == _NO_LIMIT else limit
+
+
+def _connect() -> "DBus":
+    try:
+        from pystemd.dbusexc import DBusBaseError  # noqa: PLC0415 - see the module's first line
+        from pystemd.dbuslib import DBus, apply_signature  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise PrerequisiteError(
+            f"pystemd cannot be imported: {error}",
+            hint="apt install libsystemd-dev pkg-config gcc, then install darlingbuilder again",
+        ) from error
+    bus = DBus()
+    rule = b"type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'"
+    daemon = (b"org.freedesktop.DBus", b"/org/freedesktop/DBus", b"org.freedesktop.DBus")
+    try:
+        bus.open()
+        bus.call_method(*daemon, b"AddMatch", apply_signature(b"s", [rule]))
+        bus.call_method(_DESTINATION, _PATH, _MANAGER, b"Subscribe", [])
+    except DBusBaseError as error:
+        raise SystemdError(
+            f"systemd cannot be reached over D-Bus: {_said(error)}",
+            hint="darlingbuilder needs a running systemd and dbus; see «systemctl is-system-running»",
+        ) from error
+    return bus
+
+
+def _removed_job(message: "DbusMessage") -> tuple[bytes, str] | None:
+    """Give the job and its outcome if ``message`` says that a job is over."""
+    if not message.is_signal(_MANAGER, b"JobRemoved"):
+        return None
+    message.process_reply(False)  # noqa: FBT003 - pystemd's own signature
+    _, job, _, outcome = message.body
+    return job, outcome.decode()
+
+
+def _said(error: Any) -> str:  # noqa: ANN401 - pystemd has no types
+    message = error.err_message
+    text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+    return text or str(error)
+
+
+@contextlib.contextmanager
+def _absent_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except SystemdError as error:
+        if not any(words in str(error) for words in _ABSENT_UNIT):
+            raise
