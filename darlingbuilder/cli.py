@@ -14,10 +14,13 @@ from darlingbuilder import __version__
 from darlingbuilder.core import config, log
 from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
-from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb
+from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb, as_typed
 
+_USAGE = "usage: darlingbuilder [--version] [--instance NAME] VERB ..."
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 _MORE = "All of a verb: darlingbuilder VERB --help. All there is: darlingbuilder man"
+# The settings that say which builder is meant.
+_WHOSE = tuple(config.table()[key] for key in ("instance", "state"))
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -49,13 +52,14 @@ class _Top(_Parser):
                 rows.append((verb.name, verb.overview or verb.help))
         width = max(len(names) for names, _ in rows)
         lines = [f"  {names:{width}}  {text}" for names, text in rows]
-        return "\n".join(("usage: darlingbuilder [--version] VERB ...", "", _DESCRIPTION, "", *lines, "", _MORE, ""))
+        return "\n".join((_USAGE, "", _DESCRIPTION, "", *lines, "", _MORE, ""))
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the argument tree from VERBS and from the declaration of the settings."""
     top = _Top("darlingbuilder", description=_DESCRIPTION, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"darlingbuilder {__version__}")
+    _add_instance(top)
     verbs = top.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
     for verb in VERBS:
         sub = verbs.add_parser(verb.name, help=verb.help, description=verb.help, allow_abbrev=False)
@@ -63,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         for argument in verb.arguments:
             sub.add_argument(argument.name, help=argument.help, **argument.options)
         _add_common(sub)
-        _add_settings(sub, list(config.table().values()) if verb.takes_settings else [config.table()["state"]])
+        _add_settings(sub, list(config.table().values()) if verb.takes_settings else _WHOSE)
     return top
 
 
@@ -107,7 +111,11 @@ def _run(arguments: argparse.Namespace) -> int:
         raise PrerequisiteError(f"{verb.name} needs root", hint=f"sudo darlingbuilder {verb.name}")
     # A verb imports what it alone needs, so that --help is instant and needs no library.
     context = importlib.import_module("darlingbuilder.commands.context").of(called, as_called=verb.takes_settings)
-    code: ExitCode = importlib.import_module(f"darlingbuilder.commands.{verb.module}").run(context, arguments)
+    try:
+        code: ExitCode = importlib.import_module(f"darlingbuilder.commands.{verb.module}").run(context, arguments)
+    except BuilderError as error:
+        error.hint = as_typed(error.hint, context.settings.instance)
+        raise
     sys.stdout.flush()
     return code
 
@@ -123,7 +131,16 @@ def _add_settings(sub: argparse.ArgumentParser, settings: Sequence[Setting]) -> 
     for setting in settings:
         default = config.as_text(setting.default) or "unset"
         text = f"{setting.help} [{default}]".replace("%", "%%")
-        group.add_argument(setting.flag, dest=setting.variable, metavar="VALUE", help=text)
+        # What is not given is not there: it must not take the place of what was given before the verb.
+        group.add_argument(setting.flag, dest=setting.variable, metavar="VALUE", help=text, default=argparse.SUPPRESS)
+
+
+def _add_instance(top: argparse.ArgumentParser) -> None:
+    """Let the instance be said before the verb as well, once for all that may follow."""
+    setting = config.table()["instance"]
+    top.add_argument(
+        setting.flag, dest=setting.variable, metavar="NAME", help=setting.help, default=argparse.SUPPRESS
+    )
 
 
 def _setting_flags(arguments: argparse.Namespace) -> dict[str, str]:

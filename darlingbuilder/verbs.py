@@ -1,10 +1,13 @@
 """The verbs: what each is called, takes and needs, and which module does it."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from darlingbuilder.core.instance import DEFAULT
 
 # A verb that has no line of its own in the overview stands in that of the verb before it.
 BESIDE = ""
@@ -77,6 +80,7 @@ _PATHS = Argument(
     "store paths, or links to them such as ./result, with all that they need",
     {"nargs": "+", "metavar": "PATH"},
 )
+_ALL = Argument("--all", "show every builder of this host; exit as the worst of them would")
 _DRY_RUN = Argument("--dry-run", "show every difference and change nothing; exit 3 if there is one")
 _EXPORT = (
     Argument(
@@ -118,7 +122,7 @@ VERBS = (
         "status",
         "status",
         "show the builder and every difference; exit 3 if there is one",
-        (_JSON, _SCHEMA, _WATCH),
+        (_JSON, _SCHEMA, _WATCH, _ALL),
         overview="show the builder, and how it differs from its settings",
     ),
     Verb(
@@ -337,3 +341,11 @@ VERBS = (
         overview=BESIDE,
     ),
 )
+
+
+def as_typed(text: str, instance: str) -> str:
+    """Have the commands in ``text``, a remedy say, name the builder that they are about."""
+    if instance == DEFAULT:
+        return text
+    verbs = "|".join(verb.name for verb in VERBS)
+    return re.sub(rf"\bdarlingbuilder (?=({verbs})\b)", f"darlingbuilder --instance {instance} ", text)

@@ -1,10 +1,12 @@
 """A command line that cannot be meant gives one error, as every other error does."""
 
+from pathlib import Path
+
 import pytest
 
 from darlingbuilder import cli
 from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.verbs import VERBS
+from darlingbuilder.verbs import VERBS, as_typed
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,28 @@ def test_the_overview_fits_a_screen_and_has_every_verb_but_what_units_call() -> 
     assert [line for line in lines if len(line) >= 80] == []
     named = {name for line in lines if line.startswith("  ") for name in line[2:].partition("  ")[0].split(", ")}
     assert named == {verb.name for verb in VERBS} - {"breaker", "on-demand"}
+
+
+@pytest.mark.parametrize(
+    "words", ["--instance second status", "status --instance second", "status --instance=second"]
+)
+def test_a_builder_is_named_before_the_verb_or_behind_it(words: str) -> None:
+    parsed = vars(cli.parser().parse_args(words.split()))
+    assert parsed["DARLINGBUILDER_INSTANCE"] == "second"
+
+
+def test_a_remedy_names_the_builder_that_it_is_about(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["--instance", "second", "start", f"--state={tmp_path}"]) != ExitCode.OK
+    said = capsys.readouterr().err
+    assert "darlingbuilder --instance second init" in said or "sudo" in said
+
+
+def test_in_a_remedy_only_commands_are_changed() -> None:
+    text = (
+        "install darlingbuilder from its wheel; darlingbuilder init; «darlingbuilder status»; darlingbuilder initial"
+    )
+    assert as_typed(text, "default") == text
+    assert as_typed(text, "b") == (
+        "install darlingbuilder from its wheel; darlingbuilder --instance b init; "
+        "«darlingbuilder --instance b status»; darlingbuilder initial"
+    )

@@ -11,6 +11,7 @@ from darlingbuilder import cli
 from darlingbuilder.adapters import process
 from darlingbuilder.core import config, paths
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.verbs import VERBS
@@ -41,10 +42,11 @@ def anchors(document: Path) -> set[str]:
 def own_paths() -> Iterator[Path]:
     """Give every path that core/paths.py has, where the settings leave it where it is."""
     yield from (value for value in vars(paths).values() if isinstance(value, Path))
-    ours = Paths(Settings())
-    for name, member in vars(Paths).items():
-        if isinstance(member, property) and isinstance(path := getattr(ours, name), Path):
-            yield path
+    for whose in (Paths(Settings()), Instance(), Instance("NAME")):
+        for name, member in vars(type(whose)).items():
+            if isinstance(member, property) and isinstance(path := getattr(whose, name), Path):
+                yield path
+    yield from (Path(path) for path in map(str, Instance("NAME").defaults.values()) if path.startswith("/"))
 
 
 def test_every_verb_is_in_the_table_of_commands_with_every_argument() -> None:

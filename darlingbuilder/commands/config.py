@@ -42,7 +42,7 @@ def unit(chosen: Config, name: str) -> str:
 
     Where a package is built, that file lies elsewhere. Raises ConfigError for a unit that these settings do not have.
     """
-    at_home = dataclasses.replace(chosen, file=config.DEFAULT_FILE)
+    at_home = dataclasses.replace(chosen, file=chosen.settings.names.settings_file)
     if name == chosen.settings.names.unit:
         return units.text(at_home)
     if not chosen.settings.on_demand:

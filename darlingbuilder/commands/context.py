@@ -1,6 +1,7 @@
 """What every verb is given: the settings as called, the marker, and the world."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from darlingbuilder.core.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``called``: the settings that file, environment and flags give now; ``marker``: those of the builder."""
+    """``called``: the settings that file, environment and flags give now; ``marker``: those of the builder.
+
+    ``worlds`` gives the other builders of this host theirs.
+    """
 
     called: Config
     marker: Marker | None
     world: World
+    worlds: Callable[[Settings], World] = real.world
 
     @property
     def config(self) -> Config:

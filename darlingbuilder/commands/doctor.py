@@ -7,8 +7,10 @@ import msgspec
 
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.instance import DEFAULT
 from darlingbuilder.steps import preflight
 from darlingbuilder.steps.prerequisites.finding import Finding, Level
+from darlingbuilder.verbs import as_typed
 
 _INDENT = " " * 10
 
@@ -27,18 +29,18 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.json:
         say_json(DoctorView(ok=not failed, findings=findings))
     else:
-        say(text(findings))
+        say(text(findings, context.called.settings.instance))
     return ExitCode.PREREQUISITE if failed else ExitCode.OK
 
 
-def text(findings: Sequence[Finding]) -> str:
+def text(findings: Sequence[Finding], instance: str = DEFAULT) -> str:
     """Give the findings for people: a line each, reason and hint below what is not as it should be."""
     width = max(len(found.name) for found in findings)
     lines = []
     for found in findings:
         lines.append(f"{found.level.value:9} {found.name:{width}}  {found.detail}")
         if found.level is not Level.OK:
-            lines += [f"{_INDENT}why: {found.reason}", f"{_INDENT}do:  {found.hint}"]
+            lines += [f"{_INDENT}why: {found.reason}", f"{_INDENT}do:  {as_typed(found.hint, instance)}"]
             lines += [f"{_INDENT}see: {found.link}"] if found.link else []
     return "\n".join([*lines, _summary(findings)])
 

@@ -15,6 +15,7 @@ from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
+from darlingbuilder.verbs import as_typed
 
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
 _HOOK_PATIENCE = 120.0
@@ -24,7 +25,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Make the builder what the settings say, from whatever is there."""
     plan = build(context.called, context.world)
     if arguments.dry_run:
-        return _show(plan)
+        return _show(plan, context.called.settings.instance)
     if _is_hook():
         _pause(context)
     # Before the machine is looked at: seen with the wrong settings, the builder's own sshd is a stranger on the port.
@@ -53,7 +54,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
         converge(plan.service, announce=announce)
         if plan.service.name in changed:
             _recheck(plan)
-        say(_farewell(context, changed))
+        say(as_typed(_farewell(context, changed), context.called.settings.instance))
     return ExitCode.OK
 
 
@@ -64,9 +65,9 @@ def _pause(context: Context) -> None:
         time.sleep(seconds)
 
 
-def _show(plan: Plan) -> ExitCode:
+def _show(plan: Plan, instance: str) -> ExitCode:
     found = survey(plan.steps)
-    show_found(found, diffs=True)
+    show_found(found, diffs=True, instance=instance)
     return ExitCode.OK if all(step.converged for step in found) else ExitCode.DRIFT
 
 

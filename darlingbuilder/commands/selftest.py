@@ -15,6 +15,7 @@ from darlingbuilder.steps import probes, store
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Outcome, climb
 from darlingbuilder.steps.overview import tested
+from darlingbuilder.verbs import as_typed
 
 
 class SelftestView(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     for outcome in tried(settings, context.world, build=not arguments.no_build, seconds=arguments.timeout):
         outcomes.append(outcome)
         if not arguments.json:
-            _print(outcome)
+            _print(outcome, settings.instance)
     tested.record(settings, context.world.host, outcomes, build=not arguments.no_build)
     passed = all(outcome.state == "passed" for outcome in outcomes)
     if arguments.json:
@@ -49,11 +50,11 @@ def tried(settings: Settings, world: World, *, build: bool, seconds: float) -> I
         yield from climb(layers, Access(settings, world, Path(scratch)), seconds=seconds)
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: Outcome, instance: str) -> None:
     if outcome.state == "not run":
         say(f"  -      {outcome.layer:<8}         not run")
         return
     mark = "ok    " if outcome.state == "passed" else "FAILED"
     say(f"  {mark} {outcome.layer:<8} {outcome.seconds:5.2f} s {outcome.detail}")
     if outcome.hint:
-        say(f"         {outcome.hint}")
+        say(f"         {as_typed(outcome.hint, instance)}")

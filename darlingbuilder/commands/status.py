@@ -11,26 +11,31 @@ import msgspec
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import marker, serving, size
-from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.steps.converge import Found
 from darlingbuilder.steps.look import look
 from darlingbuilder.steps.overview import overview
 from darlingbuilder.steps.overview.builds import Build
 from darlingbuilder.steps.overview.overview import Overview
+from darlingbuilder.steps.overview.several import OneOfSeveral, look_at_all, worst
 from darlingbuilder.steps.usage import Usage
+from darlingbuilder.verbs import as_typed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_HEADER = ("BUILDER", "STATE", "CONTAINER", "PORT", "SLOTS", "SETTINGS")
 _SHORTEST_WATCH = 0.2
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the state; the exit code says whether it is as it should be."""
     if arguments.schema:
-        say_json(msgspec.json.schema(Overview))
+        say_json(msgspec.json.schema(list[OneOfSeveral] if arguments.all else Overview))
         return ExitCode.OK
+    if arguments.all:
+        return _show_all(context, arguments)
     if arguments.watch is not None:
         return _watch(context, arguments)
     found = _look(context)
@@ -44,13 +49,42 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     return ExitCode.OK if view.converged else ExitCode.DRIFT
 
 
-def show_found(found: Sequence[Found], *, diffs: bool) -> None:
-    """Print what a survey found, a line a difference; ``diffs`` adds those of texts."""
+def _show_all(context: Context, arguments: Namespace) -> ExitCode:
+    if arguments.watch is not None:
+        raise UsageError("--all is one look at each builder", hint="what goes on is shown by: darlingbuilder top")
+    seen = list(look_at_all(context.world.host, context.worlds))
+    if arguments.json:
+        say_json(seen)
+    elif screen.on_terminal():
+        screen.draw(screen.table(map(_in_short, seen), header=_HEADER))
+    else:
+        say("\n".join(screen.columns([_HEADER, *map(_in_short, seen)])))
+    return worst(one.code for one in seen)
+
+
+def _in_short(one: OneOfSeveral) -> tuple[str, ...]:
+    view = one.overview
+    if view is None:
+        return (one.instance, "cannot be looked at", "-", "-", "-", f"{one.error} ({one.hint})")
+    used = "?" if view.slots.used is None else view.slots.used
+    findings = [row for row in _findings(view) if row[0] in {"drift", "error"}]
+    return (
+        one.instance,
+        view.state,
+        "up" if view.container else "down",
+        str(view.port),
+        f"{used}/{view.slots.max}",
+        "as it should be" if not findings else f"{len(findings)} difference(s): see status --instance {one.instance}",
+    )
+
+
+def show_found(found: Sequence[Found], *, diffs: bool, instance: str) -> None:
+    """Print what a survey of that ``instance`` found, a line a difference; ``diffs`` adds those of texts."""
     for step in found:
         if step.converged:
             say(f"  ok    {step.step}")
         if step.error:
-            say(f"  error {step.step}: {step.error}\n        {step.error.hint}")
+            say(f"  error {step.step}: {step.error}\n        {as_typed(step.error.hint, instance)}")
         for drift in step.drift:
             say(f"  drift {step.step}: {drift.what}: {drift.detail}")
             if diffs and drift.diff:
@@ -88,9 +122,9 @@ def _view(context: Context, found: Sequence[Found]) -> Overview:
 def _print(view: Overview, found: Sequence[Found]) -> None:
     for label, value in _rows(view):
         say(f"{label}: {value}")
-    show_found(found, diffs=False)
+    show_found(found, diffs=False, instance=view.instance)
     for note in view.notes:
-        say(f"  note  {note.what}: {note.detail}\n        {note.hint}")
+        say(f"  note  {note.what}: {note.detail}\n        {as_typed(note.hint, view.instance)}")
 
 
 def _tables(view: Overview) -> list["RenderableType"]:
@@ -155,10 +189,10 @@ def _tested(view: Overview) -> str:
 def _findings(view: Overview) -> Iterator[tuple[str, str, str]]:
     for step in view.steps:
         if step.error:
-            yield "error", step.step, f"{step.error}\n{step.hint}"
+            yield "error", step.step, f"{step.error}\n{as_typed(step.hint or '', view.instance)}"
         elif not step.drift:
             yield "ok", step.step, ""
         for drift in step.drift:
             yield "drift", step.step, f"{drift.what}: {drift.detail}"
     for note in view.notes:
-        yield "note", note.what, f"{note.detail}\n{note.hint}"
+        yield "note", note.what, f"{note.detail}\n{as_typed(note.hint, view.instance)}"

@@ -1,17 +1,20 @@
 """``top``: all builders of the host's Nix at one look, refreshed in place."""
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from darlingbuilder.adapters.world import World
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps import neighbours
 from darlingbuilder.steps.overview import fleet
 from darlingbuilder.steps.overview.asking import Answer
-from darlingbuilder.steps.overview.fleet import Fleet
+from darlingbuilder.steps.overview.fleet import Fleet, Own
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,12 +29,10 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         say_json(msgspec.json.schema(Fleet))
         return ExitCode.OK
 
+    own = list(_own(context))
+
     def look() -> Fleet:
-        on_demand = context.marker is not None and context.settings.on_demand
-        private_port = context.settings.private_port if on_demand else None
-        return fleet.look(
-            context.world, context.settings.names.alias, timeout=arguments.timeout, private_port=private_port
-        )
+        return fleet.look(context.world, own, timeout=arguments.timeout)
 
     live = screen.on_terminal() and not arguments.json
     if arguments.once or not (live or arguments.json):
@@ -41,6 +42,22 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     else:
         screen.refresh(lambda: screen.above(*_tables(look())), seconds=arguments.interval)
     return ExitCode.OK
+
+
+def _own(context: Context) -> Iterator[Own]:
+    """Give the builders of this host, the one that is meant and the others."""
+    settings, world = context.settings, context.world
+    yield Own(settings.names.alias, _private_port(settings) if context.marker else None, _is_up(world))
+    for other in neighbours.others(world.host, settings.instance):
+        yield Own(other.names.alias, _private_port(other), _is_up(context.worlds(other)))
+
+
+def _private_port(settings: Settings) -> int | None:
+    return settings.private_port if settings.on_demand else None
+
+
+def _is_up(world: World) -> Callable[[], bool]:
+    return lambda: world.darling.server() is not None
 
 
 def _show(seen: Fleet, *, json: bool) -> None:

@@ -14,10 +14,11 @@ import msgspec
 
 from darlingbuilder.core import settings_file
 from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.instance import DEFAULT, Instance
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_together
 
-DEFAULT_FILE = Path("/etc/darlingbuilder/config.toml")
+DEFAULT_FILE = Instance().settings_file
 _VARIABLE_PREFIX = "DARLINGBUILDER_"
 # Variables of that prefix that are no settings.
 _OTHER_VARIABLES = frozenset({"DARLINGBUILDER_CONFIG"})
@@ -104,17 +105,24 @@ def tables() -> Mapping[str, str]:
 def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> Config:
     """Merge defaults < ``file`` < ``environment`` < ``flags`` (dotted key → text). Raises ConfigError.
 
-    Without ``file`` the variable DARLINGBUILDER_CONFIG names it; the default file alone may be missing.
+    Without ``file`` the variable DARLINGBUILDER_CONFIG names it; the default file alone may be missing. Which file
+    that is, and what the defaults are, is the instance's affair.
     """
     said = file or environment.get("DARLINGBUILDER_CONFIG")
     # The unit's hook reads it from another directory.
     named = Path(said).absolute() if said else None
-    sources = (
-        Source(str(named or DEFAULT_FILE), _from_file(named or DEFAULT_FILE, needed=named is not None)),
-        Source("environment", _from_environment(environment), text=True),
-        Source("flag", flags, text=True),
-    )
-    values: dict[str, Value] = {key: setting.default for key, setting in table().items()}
+    told = Source("environment", _from_environment(environment), text=True), Source("flag", flags, text=True)
+    asked = _instance(told)
+    place = named or Instance(asked or DEFAULT).settings_file
+    written = Source(str(place), _from_file(place, needed=named is not None))
+    sources = (written, *told)
+    instance = _instance([written])
+    if instance and instance != (asked or (instance if named else DEFAULT)):
+        raise ConfigError(
+            f"{place}: says instance = {instance!r}, and is read for {asked or DEFAULT!r}",
+            hint=f"put the settings of {instance} in {Instance(instance).settings_file}, and name it by --instance",
+        )
+    values = dict(defaults(asked or instance or DEFAULT))
     origins = dict.fromkeys(values, "default")
     for source in sources:
         for key, value in source.values.items():
@@ -123,7 +131,13 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
             origins[key] = source.label
     settings = inflate(values)
     check_together(settings)
-    return Config(settings, origins, named or DEFAULT_FILE)
+    return Config(settings, origins, place)
+
+
+def defaults(instance: str) -> Mapping[str, Value]:
+    """Give what every setting is where nobody says anything, for the builder of that name."""
+    own = {"instance": instance, **Instance(instance).defaults}
+    return {key: own.get(key, setting.default) for key, setting in table().items()}
 
 
 def flatten(settings: Settings) -> dict[str, Value]:
@@ -195,6 +209,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             raise ConfigError(f"environment: unknown setting {_shown(variable)}", hint=_nearest(variable, keys))
         found[keys[variable]] = value
     return found
+
+
+def _instance(sources: Sequence[Source]) -> str | None:
+    """Give what ``sources`` say of the instance, the last one first; None if nothing."""
+    key = "instance"
+    said = [_convert(key, source.values[key], source) for source in sources if key in source.values]
+    return str(said[-1]) if said else None
 
 
 def _known(key: str, label: str) -> None:

@@ -1,10 +1,18 @@
 """What a builder has of its own on the host, named after it: its units, its alias, its files."""
 
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT = "default"
-_UNITS = Path("/etc/systemd/system")
+# Of 13 characters at most: a user's name, a prefix of 78 bytes, and no «out-of-service», which is said of the others.
+NAME = r"[a-z]([a-z0-9-]{0,11}[a-z0-9])?"
+UNITS = Path("/etc/systemd/system")
+SETTINGS = Path("/etc/darlingbuilder")
+STATES = Path("/var/lib")
+# Each with a port of its own and one for its sshd: below those that the kernel gives to whoever connects.
+_FIRST_PORT, _PAIRS = 22000, 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +24,33 @@ class Instance:
     """
 
     name: str = DEFAULT
+
+    @property
+    def defaults(self) -> Mapping[str, str | int]:
+        """The settings that two builders cannot share; of DEFAULT, they are those of everybody.
+
+        The ports follow from the name, so that they are the same wherever it is used, and at each time.
+        """
+        if self.name == DEFAULT:
+            return {}
+        port = _FIRST_PORT + 2 * (zlib.crc32(self.name.encode()) % _PAIRS)
+        return {
+            "port": port,
+            "private_port": port + 1,
+            "key": f"/etc/nix/{self.alias}-key",
+            "state": str(STATES / self.alias),
+            "user": f"darlingbuilder{self._dash}",
+        }
+
+    @property
+    def settings_file(self) -> Path:
+        """What its settings are read from, if no other file is named."""
+        return SETTINGS / ("config.toml" if self.name == DEFAULT else f"instances/{self.name}.toml")
+
+    @property
+    def title(self) -> str:
+        """What is put behind the description of a unit, where there may be several."""
+        return "" if self.name == DEFAULT else f" ({self.name})"
 
     @property
     def unit(self) -> str:
@@ -55,27 +90,27 @@ class Instance:
     @property
     def unit_file(self) -> Path:
         """The file of ``unit``."""
-        return _UNITS / self.unit
+        return UNITS / self.unit
 
     @property
     def socket_file(self) -> Path:
         """The file of ``socket``."""
-        return _UNITS / self.socket
+        return UNITS / self.socket
 
     @property
     def proxy_file(self) -> Path:
         """The file of ``proxy``."""
-        return _UNITS / self.proxy
+        return UNITS / self.proxy
 
     @property
     def metrics_service_file(self) -> Path:
         """The file of ``metrics_service``."""
-        return _UNITS / self.metrics_service
+        return UNITS / self.metrics_service
 
     @property
     def metrics_timer_file(self) -> Path:
         """The file of ``metrics_timer``."""
-        return _UNITS / self.metrics_timer
+        return UNITS / self.metrics_timer
 
     @property
     def ssh_alias(self) -> Path:
@@ -116,6 +151,11 @@ class Instance:
     def walled_database(self) -> Path:
         """The database of the host's Nix, as serve sees it."""
         return self.walled / "db"
+
+    @property
+    def trial(self) -> str:
+        """How the names of files begin that are tried in a store, for a moment."""
+        return f".darlingbuilder{self._dash}-"
 
     @property
     def _at(self) -> str:

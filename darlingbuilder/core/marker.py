@@ -1,6 +1,5 @@
 """The one file that says that a builder is ours, and with which settings it was made."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,8 +7,9 @@ import msgspec
 
 from darlingbuilder import __version__
 from darlingbuilder.core import config
-from darlingbuilder.core.config import Config, Value
+from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ConfigError, ForeignFileError, PrerequisiteError
+from darlingbuilder.core.instance import DEFAULT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_places
 from darlingbuilder.core.tree import ROOT, Kind, Tree
@@ -36,7 +36,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def config(self) -> Config:
         """The settings that the builder was made with; a key that is newer than the marker has its default."""
-        defaults: Mapping[str, Value] = {key: setting.default for key, setting in config.table().items()}
+        defaults = config.defaults(self.settings.get("instance", DEFAULT))
         known = {key: value for key, value in self.settings.items() if key in defaults}
         origins = dict.fromkeys(defaults, "default") | {key: self.origins.get(key, "default") for key in known}
         return Config(config.inflate({**defaults, **known}), origins, Path(self.config_file))

@@ -39,6 +39,8 @@ VENDOR_SSH_CONFIG = Path("/usr/etc/ssh/ssh_config")
 NIX_MACHINES = Path("/etc/nix/machines")
 NIX_LOAD = Path("/nix/var/nix/current-load")
 HOST_NIX_CONF = Path("/etc/nix/nix.conf")
+# Held for a moment by who changes what all builders of this host share.
+SHARED_LOCK = Path("/run/darlingbuilder-shared.lock")
 # What Determinate's nix.conf includes, which its daemon writes anew, and that of its installer.
 NIX_CUSTOM_CONF = HOST_NIX_CONF.with_name("nix.custom.conf")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from darlingbuilder.core import storepath
+from darlingbuilder.core import instance, storepath
 from darlingbuilder.core.instance import Instance
 
 Port = Annotated[int, Meta(ge=1024, le=65535)]
@@ -24,6 +24,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 # What systemd takes for memory: a share of the machine's, a size, or no limit.
 MemoryLimit = Annotated[str, Meta(pattern=r"^((100|[1-9][0-9]?)%|[1-9][0-9]{0,14}[KMGT]?|infinity)\Z")]
 CpuQuota = Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,5}%)?\Z")]
+InstanceName = Annotated[str, Meta(pattern=rf"^{instance.NAME}\Z")]
 IpAddress = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f:.]{2,45}\Z")]
 UserName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}\Z")]
 
@@ -63,6 +64,10 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a user may choose."""
 
+    instance: Annotated[
+        InstanceName,
+        Meta(description="which of several builders of this host; each has its own units, files and defaults"),
+    ] = instance.DEFAULT
     port: Annotated[Port, Meta(description="TCP port of the builder")] = 2222
     listen: Annotated[
         list[IpAddress],
@@ -168,7 +173,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def names(self) -> Instance:
         """What is named after the builder; Paths has what lies where the settings say."""
-        return Instance()
+        return Instance(self.instance)
 
     @property
     def prefix_path(self) -> Path:

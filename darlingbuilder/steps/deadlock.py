@@ -14,7 +14,6 @@ from darlingbuilder.core.paths import STORE
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Kind, Tree
 
-_LOCK = re.compile(r"\.darlingbuilder-[0-9a-f]{16}\.lock\Z")
 _ROOT = Path("/")
 # Tells of each file whether it can be opened for writing, by a word that nothing else prints.
 SCRIPT = 'word=$1; shift; for file; do (: 4<>"$file") 2>/dev/null && echo "$word open $file"; done; echo "$word end"'
@@ -23,10 +22,10 @@ _REMEDY = 'somebody else has mounted or linked the host\'s store there; set «st
 
 def prove(settings: Settings, world: World) -> None:
     """Try it with the container up and its store mounted. Raises DarlingError if they could wait for each other."""
-    sweep(world)
+    sweep(settings, world)
     try:
         if settings.guest_nix:
-            _prove_apart(world)
+            _prove_apart(settings, world)
         else:
             _prove_shut(settings, world)
     except OSError as error:
@@ -36,24 +35,25 @@ def prove(settings: Settings, world: World) -> None:
         ) from error
 
 
-def sweep(world: World) -> None:
-    """Remove what a proof that was interrupted has left on either side."""
-    if any(map(_LOCK.match, world.host.names(STORE))):
+def sweep(settings: Settings, world: World) -> None:
+    """Remove what a proof that was interrupted has left on either side. Another builder may be about its own."""
+    ours = re.compile(rf"{re.escape(settings.names.trial)}[0-9a-f]{{16}}\.lock\Z")
+    if any(map(ours.match, world.host.names(STORE))):
         with world.nix.writable_store() as host:
-            _sweep(host, _ROOT)
+            _sweep(ours, host, _ROOT)
     guest = world.darling.files()
     if (found := guest.attributes(STORE.parent)) and found.kind is Kind.DIRECTORY:
-        _sweep(guest, STORE)
+        _sweep(ours, guest, STORE)
 
 
-def _sweep(tree: Tree, store: Path) -> None:
-    for name in filter(_LOCK.match, tree.names(store)):
+def _sweep(ours: re.Pattern[str], tree: Tree, store: Path) -> None:
+    for name in filter(ours.match, tree.names(store)):
         tree.remove(store / name)
 
 
-def _prove_apart(world: World) -> None:
+def _prove_apart(settings: Settings, world: World) -> None:
     """See that a lock in one store keeps nobody from one of that name in the other."""
-    name, guest = _name(), world.darling.files()
+    name, guest = _name(settings), world.darling.files()
     with world.nix.writable_store() as host:
         try:
             with host.opened(_ROOT / name) as ours, guest.opened(STORE / name) as theirs:
@@ -69,7 +69,7 @@ def _prove_apart(world: World) -> None:
 
 def _prove_shut(settings: Settings, world: World) -> None:
     """See that the guest's user can lock nothing in the host's store, which is theirs to read."""
-    word, name, other = secrets.token_hex(8), _name(), _name()
+    word, name, other = secrets.token_hex(8), _name(settings), _name(settings)
     with world.nix.writable_store() as host:
         try:
             with host.opened(_ROOT / name):
@@ -89,8 +89,8 @@ def _prove_shut(settings: Settings, world: World) -> None:
         )
 
 
-def _name() -> str:
-    return f".darlingbuilder-{secrets.token_hex(8)}.lock"
+def _name(settings: Settings) -> str:
+    return f"{settings.names.trial}{secrets.token_hex(8)}.lock"
 
 
 def _deadly(how: str) -> BuilderError:

@@ -74,11 +74,12 @@ class MetricsUnits:
 
     @property
     def _files(self) -> list[ManagedFile]:
-        host = self.world.host
-        service = render.unit("darling-builder-metrics.service", metrics=self.command)
+        host, names = self.world.host, self.names
+        timer = render.unit("darling-builder-metrics.timer", title=names.title)
+        service = render.unit("darling-builder-metrics.service", title=names.title, metrics=self.command)
         return [
-            ManagedFile(host, self.names.metrics_service_file, service),
-            ManagedFile(host, self.names.metrics_timer_file, render.unit("darling-builder-metrics.timer")),
+            ManagedFile(host, names.metrics_service_file, service),
+            ManagedFile(host, names.metrics_timer_file, timer),
         ]
 
     def _present(self) -> list[Path]:

@@ -12,10 +12,11 @@ from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings, bytes_of
 from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.steps import neighbours
 from darlingbuilder.steps.units import installed_state
 
 # What a builder that exists cannot change: its parts would be left behind under the old name.
-_FIXED = ("state", "prefix", "user")
+_FIXED = ("instance", "state", "prefix", "user")
 _OF_ONE_CALL = frozenset({"flag", "environment"})
 _MODE = 0o755
 
@@ -48,12 +49,17 @@ class Ownership:
             self._refuse_foreign_prefix()
         else:
             _refuse_fixed(recorded, self.config)
+        neighbours.refuse_shared(self.config.settings, self.world.host)
 
     def apply(self) -> None:
         """See Step. Raises what ``refuse`` does."""
         self.refuse()
         self.world.host.make_directory(self._paths.state, mode=_MODE, owner=ROOT)
-        if self.check():
+        if not self.check():
+            return
+        # Two builders that are made at the same time must not choose the same port.
+        with neighbours.changing_shared(self.world, "init"):
+            self.refuse()
             marker.write(self.world.host, self._paths.marker, marker.of(self.config))
 
     def revert(self) -> None:

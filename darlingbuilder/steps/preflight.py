@@ -5,7 +5,18 @@ from collections.abc import Iterable, Sequence
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.steps.prerequisites import darling, nix, place, platform, port, programs, sharing, ssh, system
+from darlingbuilder.steps.prerequisites import (
+    apart,
+    darling,
+    nix,
+    place,
+    platform,
+    port,
+    programs,
+    sharing,
+    ssh,
+    system,
+)
 from darlingbuilder.steps.prerequisites.finding import Check, Cost, Finding, Level, Surroundings
 
 CHECKS = (
@@ -24,6 +35,7 @@ CHECKS = (
     Check("reach", "the guest runs as an ordinary user, who must get to the prefix", place.reach),
     Check("disk", "Nix, its database and every build need room", place.room),
     Check("limit", "a store of a limited size is a file system in a file", programs.limit),
+    Check("builders", "what one builder of this host does must not disturb another", apart.apart),
     Check("port", "a guest's port is a port of the host: there is no network namespace", port.port),
     Check("on demand", "the guest's sshd has a port of its own then, to which systemd's proxy leads", port.on_demand),
     Check(

@@ -20,8 +20,10 @@ from darlingbuilder.core.paths import (
     Paths,
 )
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps import neighbours
 from darlingbuilder.steps.builders import Builders
 from darlingbuilder.steps.machinesline import MachinesLine, unwanted
+from darlingbuilder.verbs import as_typed
 
 # An sshd that takes connections and says nothing must cost a build less than 10 s in all; a login under load takes 1.
 CONNECT_SECONDS = 7
@@ -54,6 +56,11 @@ class Registration:
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where the host's own configuration passes ours by."""
+        if self.check():
+            with neighbours.changing_shared(self.world, "init"):
+                self._apply()
+
+    def _apply(self) -> None:
         if not self._wanted:
             if self._leftovers():
                 self._withdraw()
@@ -68,12 +75,13 @@ class Registration:
 
     def revert(self) -> None:
         """See Step."""
-        self._withdraw()
-        self._line.withdraw()
+        with neighbours.changing_shared(self.world, "uninstall"):
+            self._withdraw()
+            self._line.withdraw()
 
     def _withdraw(self) -> None:
-        Builders(self.world, ()).apply()
-        Insertion(self.world.host, SSH_CONFIG).converge()
+        Builders(self.world, self._others).apply()
+        self._without_us.converge()
         managed.withdraw(self.world.host, [self.settings.names.ssh_alias])
         self._remove_slots()
 
@@ -108,8 +116,13 @@ class Registration:
         return MachinesLine(self.settings, self.world)
 
     @property
+    def _others(self) -> tuple[Path, ...]:
+        """The machines files that the other builders of this host have included."""
+        return tuple(neighbours.registered(self.world.host, self.settings.names.machines))
+
+    @property
     def _builders(self) -> Builders:
-        return Builders(self.world, (self.settings.names.machines,))
+        return Builders(self.world, tuple(sorted([*self._others, self.settings.names.machines])))
 
     @property
     def _include(self) -> Insertion:
@@ -117,11 +130,15 @@ class Registration:
         alone = Insertion(host, SSH_CONFIG).foreign is None and host.read(VENDOR_SSH_CONFIG) is None
         return Insertion(host, SSH_CONFIG, f"{_INCLUDE}\n" if alone else "")
 
+    @property
+    def _without_us(self) -> Insertion:
+        return self._include if self._others else Insertion(self.world.host, SSH_CONFIG)
+
     def _leftovers(self) -> list[Drift]:
         host = self.world.host
         alias = self.settings.names.ssh_alias
         drift = [Drift(str(alias), unwanted(self.settings))] if managed.is_ours(host.read(alias)) else []
-        return [*drift, *Builders(self.world, ()).check(), *Insertion(host, SSH_CONFIG).check()]
+        return [*drift, *Builders(self.world, self._others).check(), *self._without_us.check()]
 
     def _require_include(self) -> None:
         if drift := self.unread_alias():
@@ -139,7 +156,7 @@ class Registration:
 
 def alias_text(settings: Settings) -> str:
     """Give the ssh_config of the alias, without our header."""
-    return render.template(
+    text = render.template(
         "ssh_alias.j2",
         alias=settings.names.alias,
         out_of_service=settings.names.out_of_service,
@@ -149,6 +166,7 @@ def alias_text(settings: Settings) -> str:
         known_hosts=Paths(settings).known_hosts,
         connect_seconds=connect_seconds(settings),
     )
+    return as_typed(text, settings.instance)
 
 
 def connect_seconds(settings: Settings) -> int:

@@ -103,16 +103,17 @@ class SocketUnits:
 def texts(settings: Settings, host: Tree, stop_if_idle: str) -> Mapping[str, str]:
     """Give the units by name."""
     names = settings.names
+    named = {"unit": names.unit, "proxy": names.proxy, "title": names.title}
     return {
         names.socket: render.unit(
             "darling-builder.socket",
             listens=[f"{_LISTEN}{listen.socket_address(one, settings.port)}" for one in listen.addresses(settings)],
             exposed=bool(listen.beyond_loopback(settings)),
-            proxy=names.proxy,
+            **named,
         ),
         names.proxy: render.unit(
             "darling-builder-proxy.service",
-            unit=names.unit,
+            **named,
             proxyd=proxyd(host) or _PLACES[0] / _PROXYD,
             idle_timeout=settings.idle_timeout,
             private_port=settings.private_port,

@@ -70,7 +70,7 @@ class Store:
             files.remove_if_empty(GUEST_NIX)
             Overlay(self.settings, self.world).withdraw()
             HostRoots(self.settings.names.host_roots, self.world).remove()
-            deadlock.sweep(self.world)
+            deadlock.sweep(self.settings, self.world)
 
     def _check_place(self) -> list[Drift]:
         files = self.world.darling.files()

@@ -14,7 +14,7 @@ from darlingbuilder.core import config, listen, managed, render
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
-from darlingbuilder.core.instance import Instance
+from darlingbuilder.core.instance import DEFAULT, Instance
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.tree import Tree
@@ -26,7 +26,7 @@ from darlingbuilder.steps.socketunits import SocketUnits
 ON_DEMAND, STOP_IF_IDLE, HOLD = "on-demand", "stop-if-idle", "hold"
 _NAME = "darlingbuilder"
 _MASK = os.devnull
-_STATE_FLAG = f"{config.table()['state'].flag}="
+_INSTANCE_FLAG, _STATE_FLAG = (f"{config.table()[key].flag}=" for key in ("instance", "state"))
 # What serve reads at its start and the rest of the unit does not say.
 _SERVED = frozenset({"darling", "compat", "compat_builds", "store", "store_validity", "min_free", "max_free"})
 # What draining, shutting down and dying may take beyond the builds' own time.
@@ -94,7 +94,7 @@ class Units:
     @property
     def _metrics(self) -> MetricsUnits:
         textfile = self.config.settings.metrics_textfile
-        command = _command(*program(), "metrics", f"{metricsunits.FLAG}{textfile}", *_state_flag(self.config))
+        command = _command(*program(), "metrics", f"{metricsunits.FLAG}{textfile}", *_whose(self.config))
         return MetricsUnits(self._names, self.world, Path(textfile) if textfile else None, command)
 
     @property
@@ -155,12 +155,13 @@ def text(chosen: Config) -> str:
     return render.unit(
         "darling-builder.service",
         init=_command(*program(), "init", *_flags(chosen)),
-        serve=_command(*program(), "serve", *_state_flag(chosen)),
+        serve=_command(*program(), "serve", *_whose(chosen)),
         serves=_unless(f"! -e {shlex.quote(str(Paths(settings).failures))}", _breaker(chosen, "serves")),
         ended=_unless('"$SERVICE_RESULT" = success', _breaker(chosen, "ended")),
+        title=settings.names.title,
         on_demand=settings.on_demand,
         exposed=bool(listen.beyond_loopback(settings)) and not settings.on_demand,
-        hold=_command(*program(), ON_DEMAND, HOLD, *_state_flag(chosen)),
+        hold=_command(*program(), ON_DEMAND, HOLD, *_whose(chosen)),
         nofile=settings.nofile,
         limits=settings.limits,
         openings=walls.openings(settings, program()[0]),
@@ -179,7 +180,7 @@ def text(chosen: Config) -> str:
 
 def stop_if_idle(chosen: Config) -> str:
     """Give the command by which the proxy of a builder on demand has an idle one stopped, as systemd reads it."""
-    return _command(*program(), ON_DEMAND, STOP_IF_IDLE, *_state_flag(chosen))
+    return _command(*program(), ON_DEMAND, STOP_IF_IDLE, *_whose(chosen))
 
 
 def program() -> list[str]:
@@ -203,7 +204,7 @@ def installed_state(names: Instance, host: Tree) -> Path | None:
     if "serve" not in words or not any(Path(word).name == _NAME for word in words):
         return None
     named = [word.removeprefix(_STATE_FLAG) for word in words if word.startswith(_STATE_FLAG)]
-    return Path(named[-1] if named else str(config.table()["state"].default))
+    return Path(named[-1] if named else str(config.defaults(names.name)["state"]))
 
 
 def _unread(unit: str) -> Drift:
@@ -216,7 +217,7 @@ def _command(*words: str) -> str:
 
 
 def _breaker(chosen: Config, event: str) -> list[str]:
-    return [*program(), "breaker", event, *_state_flag(chosen)]
+    return [*program(), "breaker", event, *_whose(chosen)]
 
 
 def _unless(condition: str, words: list[str]) -> str:
@@ -226,13 +227,18 @@ def _unless(condition: str, words: list[str]) -> str:
 
 def _flags(chosen: Config) -> list[str]:
     """Repeat what the file does not say, so that the hook converges to the same settings as this call."""
-    words = ["--config", str(chosen.file)] if chosen.file != config.DEFAULT_FILE else []
+    names = chosen.settings.names
+    words = [f"{_INSTANCE_FLAG}{names.name}"] if names.name != DEFAULT else []
+    words += ["--config", str(chosen.file)] if chosen.file != names.settings_file else []
     values = config.flatten(chosen.settings)
     for key, setting in config.table().items():
-        if chosen.origins[key] in {"flag", "environment"}:
+        if chosen.origins[key] in {"flag", "environment"} and key != "instance":
             words += [f"{setting.flag}={config.as_text(values[key])}"]
     return words
 
 
-def _state_flag(chosen: Config) -> list[str]:
-    return [f"{_STATE_FLAG}{chosen.settings.state}"] if chosen.origins["state"] != "default" else []
+def _whose(chosen: Config) -> list[str]:
+    """Say which builder is meant, in so far as it is not the one that is meant by default."""
+    instance = chosen.settings.instance
+    words = [f"{_INSTANCE_FLAG}{instance}"] if instance != DEFAULT else []
+    return words + ([f"{_STATE_FLAG}{chosen.settings.state}"] if chosen.origins["state"] != "default" else [])

@@ -26,7 +26,19 @@ class Site:
     machine: Machine
     tarball: ReleaseTarball
     launcher: str = "/usr/local/bin/darling"
+    # Which builder of the machine; the one without a name, if there is one alone.
+    instance: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> str:
+        """The settings file of the builder."""
+        return f"/etc/darlingbuilder/instances/{self.instance}.toml" if self.instance else CONFIG
+
+    @property
+    def unit(self) -> str:
+        """The unit of the builder."""
+        return f"darling-builder@{self.instance}.service" if self.instance else UNIT
 
     def configure(self, **settings: object) -> Self:
         """Write the settings file anew: the guest's Nix from the tarball, and ``settings``."""
@@ -37,7 +49,7 @@ class Site:
         """Add ``settings`` to the settings file, a key with a dot spelled with «__»."""
         self.settings |= settings
         lines = [f"{key.replace('__', '.')} = {json.dumps(value)}" for key, value in self.settings.items()]
-        path = self.machine.path(CONFIG)
+        path = self.machine.path(self.config)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n")
         return self
@@ -46,7 +58,8 @@ class Site:
         self, *words: str, check: bool = True, timeout: float = 180, env: Mapping[str, str] | None = None
     ) -> Completed:
         """Run ``darlingbuilder``."""
-        return self.machine.run("darlingbuilder", *words, check=check, timeout=timeout, env=env)
+        whose = ("--instance", self.instance) if self.instance else ()
+        return self.machine.run("darlingbuilder", *whose, *words, check=check, timeout=timeout, env=env)
 
     def status(self) -> tuple[int, dict[str, Any]]:
         """Give the exit code and the answer of ``status --json``."""
@@ -67,7 +80,7 @@ class Site:
         assert code == 0, self.drift()
         assert answer["converged"]
         completed = self.tool("test", *(() if build else ("--no-build",)), check=False)
-        assert completed.rc == 0, completed.stdout + completed.stderr + self.machine.journal(UNIT)
+        assert completed.rc == 0, completed.stdout + completed.stderr + self.machine.journal(self.unit)
 
     def build(self, expression: str, *, timeout: float = 120, check: bool = True) -> Completed:
         """Have the host's Nix build an expression with no local jobs, and give its output paths."""

@@ -4,19 +4,22 @@ import json
 import re
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 
+import jsonschema
 import pytest
 
 from darlingbuilder import cli
 from darlingbuilder.commands import status
+from darlingbuilder.commands.context import Context
 from darlingbuilder.core import serving
-from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.plan import build
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen, times
-from tests.fakes.world import FakeWorld
+from tests.fakes.world import FakeWorld, beside
 from tests.names import UNIT
 
 
@@ -154,6 +157,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     assert printed.keys() >= elsewhere
     printed = {key: value for key, value in printed.items() if key not in elsewhere}
     assert printed == {
+        "instance": "default",
         "unit": UNIT,
         "state": "active (running)",
         "message": "",
@@ -220,3 +224,61 @@ def test_that_builds_are_off_is_a_remark(world: FakeWorld, capsys: pytest.Captur
 
     assert code is ExitCode.OK
     assert any(line.startswith('  note  builds: store = "symlink"') for line in lines)
+
+
+@pytest.fixture
+def several(made: FakeWorld) -> Context:
+    """Give the context of a call on a machine with two builders."""
+    second = chosen(instance="second")
+    make(beside(made, second.settings), second)
+    return replace(called(made), worlds=lambda settings: beside(made, settings))
+
+
+def test_every_builder_is_a_row(several: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    code = status.run(several, arguments("--all"))
+
+    header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header == ["BUILDER", "STATE", "CONTAINER", "PORT", "SLOTS", "SETTINGS"]
+    assert [(row[0], row[1], row[4]) for row in rows] == [
+        ("default", "active", "2222"),
+        ("second", "active", "30770"),
+    ]
+    assert code is ExitCode.OK
+
+
+def test_the_worst_of_all_is_the_exit_code(several: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    second = chosen(instance="second").settings
+    several.world.host.remove(second.names.ssh_alias)
+    assert status.run(several, arguments("--all")) is ExitCode.DRIFT
+    assert "status --instance second" in capsys.readouterr().out
+
+    several.world.host.write(Paths(second).marker, b"{")
+    assert status.run(several, arguments("--all")) is ExitCode.FAILED
+    assert "is not a marker of darlingbuilder" in capsys.readouterr().out
+
+
+def test_a_program_gets_all_builders_by_a_schema(several: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    status.run(several, arguments("--all", "--schema"))
+    schema = json.loads(capsys.readouterr().out)
+    several.world.host.write(Paths(chosen(instance="second").settings).marker, b"{")
+    status.run(several, arguments("--all", "--json"))
+    answer = json.loads(capsys.readouterr().out)
+
+    jsonschema.Draft202012Validator(schema).validate(answer)
+    assert [(one["instance"], one["code"], one["overview"] is None) for one in answer] == [
+        ("default", 0, False),
+        ("second", 1, True),
+    ]
+
+
+def test_without_any_builder_there_is_a_row_that_says_so(
+    world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = replace(called(world), worlds=lambda settings: beside(world, settings))
+    assert status.run(context, arguments("--all")) is ExitCode.DRIFT
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "default"
+
+
+def test_all_builders_are_not_watched(several: Context) -> None:
+    with pytest.raises(UsageError, match="one look"):
+        status.run(several, arguments("--all", "--watch"))

@@ -8,6 +8,7 @@ import pytest
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Setting
 from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.settings import Settings
 
 SETTINGS = list(config.table().values())
 
@@ -181,3 +182,53 @@ def test_what_is_flattened_inflates_to_the_same_settings(tmp_path: Path) -> None
     settings = load(tmp_path, 'max_jobs = "auto"\n[nix]\nversion = "2.31.2"\n').settings
 
     assert config.inflate(config.flatten(settings)) == settings
+
+
+def test_an_instance_has_a_file_and_defaults_of_its_own() -> None:
+    loaded = config.load(file=None, environment={}, flags={"instance": "second"})
+
+    assert loaded.file == Path("/etc/darlingbuilder/instances/second.toml")
+    settings = loaded.settings
+    assert settings.state == "/var/lib/darling-builder-second"
+    assert settings.key == "/etc/nix/darling-builder-second-key"
+    assert settings.user == "darlingbuilder-second"
+    assert settings.private_port == settings.port + 1
+    assert 22000 <= settings.port < 32000
+    assert loaded.origins["port"] == "default"
+    assert settings.max_jobs == Settings().max_jobs
+
+
+def test_the_ports_of_an_instance_are_the_same_each_time() -> None:
+    loaded = config.load(file=None, environment={"DARLINGBUILDER_INSTANCE": "second"}, flags={})
+    assert (loaded.settings.port, loaded.settings.private_port) == (30770, 30771)
+
+
+def test_a_flag_names_another_instance_than_the_environment() -> None:
+    loaded = config.load(file=None, environment={"DARLINGBUILDER_INSTANCE": "b"}, flags={"instance": "c"})
+    assert (loaded.settings.names.alias, loaded.origins["instance"]) == ("darling-builder-c", "flag")
+
+
+def test_a_file_that_is_named_may_say_whose_it_is(tmp_path: Path) -> None:
+    loaded = load(tmp_path, 'instance = "second"\ncores = 2\n')
+    assert (loaded.settings.instance, loaded.settings.cores) == ("second", 2)
+    assert loaded.settings.state == "/var/lib/darling-builder-second"
+
+
+def test_a_file_of_another_instance_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="says instance = 'second', and is read for 'third'") as refused:
+        load(tmp_path, 'instance = "second"\n', flags={"instance": "third"})
+    assert "/etc/darlingbuilder/instances/second.toml" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-a", "a-", "A", "1", "a_b", "a/b", "fourteen-chars", "out-of-service", "a\n", ".."]
+)
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="flag: instance = "):
+        config.load(file=None, environment={}, flags={"instance": name})
+
+
+def test_the_longest_name_leaves_the_prefix_as_short_as_it_has_to_be() -> None:
+    settings = config.load(file=None, environment={}, flags={"instance": "a" * 13}).settings
+    assert len(bytes(settings.prefix_path)) <= 78
+    assert len(settings.user) <= 31

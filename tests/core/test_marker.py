@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from darlingbuilder.core import config, marker
@@ -143,3 +144,17 @@ def test_settings_are_the_marker_s_before_others() -> None:
 
     assert marker.settings_of(recorded, others).port == 2300
     assert marker.settings_of(None, others).port == 2400
+
+
+def test_a_marker_from_before_there_were_instances_is_that_of_the_default_one(tmp_path: Path) -> None:
+    # given
+    written = marker.of(config.load(file=None, environment={}, flags={}))
+    old = msgspec.structs.replace(
+        written, settings={key: value for key, value in written.settings.items() if key != "instance"}
+    )
+    marker.write(RootlessTree(tmp_path), Path("/builder.json"), old)
+
+    found = marker.read(RootlessTree(tmp_path), Path("/builder.json"))
+
+    assert found is not None
+    assert found.config.settings == config.inflate(config.defaults("default"))

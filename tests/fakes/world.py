@@ -1,6 +1,6 @@
 """A whole machine below a directory, in the terms of ``World``."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from darlingbuilder.adapters.world import World
@@ -40,6 +40,13 @@ class FakeWorld(World):
             self.darling.boot(log)
         self.darling.shutdown()
         return self
+
+
+def beside(world: FakeWorld, settings: Settings) -> FakeWorld:
+    """Give the same machine as another builder with ``settings`` has it: with a container of its own."""
+    prefix = world.host.root / settings.prefix_path.relative_to("/")
+    darling = FakeDarling(prefix, settings.user, world.accounts, ledger=world.host.ledger)
+    return replace(world, darling=darling)
 
 
 def fake_world(tmp_path: Path, settings: Settings | None = None) -> FakeWorld:

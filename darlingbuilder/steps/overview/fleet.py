@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +49,19 @@ class Fleet(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """A builder of this host, by its ``alias``.
+
+    ``private_port``: where its sshd is asked, if it is on demand: a look must neither start it nor keep it up.
+    ``is_up``: whether that one runs.
+    """
+
+    alias: str
+    private_port: int | None
+    is_up: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """The entries of the host's machines files, and the version of the Nix that reads them, if it tells."""
 
@@ -56,17 +69,12 @@ class Lines:
     version: tuple[int, ...] | None
 
 
-def look(world: World, alias: str, *, timeout: float, private_port: int | None = None) -> Fleet:
-    """Ask every builder at the same time, each for at most ``timeout`` seconds; our own is known by its ``alias``.
-
-    ``private_port``: where the sshd of our own is asked, if that is on demand: a look must neither start it nor keep
-    it up.
-    """
+def look(world: World, own: Sequence[Own], *, timeout: float) -> Fleet:
+    """Ask every builder at the same time, each for at most ``timeout`` seconds; ``own``: those of this host."""
     notebook = Notebook()
     lines = _lines(world, notebook)
 
     def ask(entry: str, scratch: Path) -> BuilderView:
-        own = (alias, private_port)
         return _builder(world, entry, lines.version, own, lambda machine: _asked(machine, scratch, timeout))
 
     with (
@@ -95,21 +103,21 @@ def _builder(
     world: World,
     entry: str,
     version: tuple[int, ...] | None,
-    own: tuple[str, int | None],
+    own: Sequence[Own],
     ask: Callable[[Machine], Answer],
 ) -> BuilderView:
-    alias, private_port = own
     try:
         machine = machines.parse(entry)
     except ValueError as error:
         return _described(entry.split(maxsplit=1)[0], why_not=f"its line cannot be read: {error}")
     why_not, asked = _why_not(machine, version), machine
-    if machine.host == alias and private_port and not why_not:
-        why_not = None if world.darling.server() else "it is down, and starts with the first build"
-        asked = replace(machine, uri=f"ssh://{alias}:{private_port}")
+    ours = next((one for one in own if one.alias == machine.host), None)
+    if ours and ours.private_port and not why_not:
+        why_not = None if ours.is_up() else "it is down, and starts with the first build"
+        asked = replace(machine, uri=f"ssh://{ours.alias}:{ours.private_port}")
     return BuilderView(
         uri=machine.uri,
-        ours=machine.host == alias,
+        ours=ours is not None,
         systems=list(machine.systems),
         speed=_number(machine.speed),
         features=[*machine.supported, *machine.mandatory],

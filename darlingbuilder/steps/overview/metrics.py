@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from darlingbuilder import __version__
 from darlingbuilder.adapters.systemd import Activity
+from darlingbuilder.core.instance import DEFAULT
 from darlingbuilder.steps.overview.overview import Overview
 
 if TYPE_CHECKING:
@@ -159,7 +160,9 @@ def _family(metric: Metric, seen: Overview) -> "Family":
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - as above
 
     kind = CounterMetricFamily if metric.name.endswith("_total") else GaugeMetricFamily
-    family = kind(metric.full_name, metric.help, labels=metric.labels)
+    # Prometheus has a label «instance» of its own, and a host with one builder needs none.
+    whose = {} if seen.instance == DEFAULT else {"builder": seen.instance}
+    family = kind(metric.full_name, metric.help, labels=(*whose, *metric.labels))
     for labels, value in metric.samples(seen):
-        family.add_metric(labels, value)
+        family.add_metric((*whose.values(), *labels), value)
     return family

@@ -71,14 +71,16 @@ class KeyView(msgspec.Struct, frozen=True):
 class Overview(msgspec.Struct, frozen=True):
     """The builder at one moment. Moments are seconds of the epoch; null is what is not so, or not known.
 
-    ``since``: when the unit last became active; ``result``: systemd's word for how its last run fared; ``last_end``:
-    how its main process last ended; ``container``: the host pid of the container's server, ``booted``: when that
-    was; ``corrections``: those of the compat shim that are in force, null where nothing is served; ``banner``: what
-    the guest's sshd answers; ``waiting``: whether a connection to the port would start the builder, null without
-    ``on_demand``; ``store``: what the guest's store takes, null where it has none; ``breaker``: since when, and why,
-    Nix is told to send nothing; ``errors``: why parts of this are not known.
+    ``instance``: which builder of this host it is; ``since``: when the unit last became active; ``result``:
+    systemd's word for how its last run fared; ``last_end``: how its main process last ended; ``container``: the
+    host pid of the container's server, ``booted``: when that was; ``corrections``: those of the compat shim that
+    are in force, null where nothing is served; ``banner``: what the guest's sshd answers; ``waiting``: whether a
+    connection to the port would start the builder, null without ``on_demand``; ``store``: what the guest's store
+    takes, null where it has none; ``breaker``: since when, and why, Nix is told to send nothing; ``errors``: why
+    parts of this are not known.
     """
 
+    instance: str
     unit: str
     state: str
     since: float | None
@@ -112,6 +114,7 @@ def of(settings: Settings, world: World, found: Sequence[Found], *, made: bool) 
     state = notebook.ask("unit", lambda: world.systemd.unit(settings.names.unit))
     server = notebook.ask("container", world.darling.server)
     return Overview(
+        instance=settings.instance,
         unit=settings.names.unit,
         state=f"{state.activity.value} ({state.sub})" if state else "unknown: systemd does not answer",
         since=(state.since or None) if state else None,

@@ -84,6 +84,6 @@ def judge_open_files(told: str, wanted: int, where: str) -> Verdict:
         return ok(detail, figure)
     return warning(
         f"{detail}; {wanted} are set",
-        "see what raises it: systemctl cat darling-builder.service; then: darlingbuilder restart",
+        "see what raises it: systemctl cat «the unit»; then: darlingbuilder restart",
         figure,
     )

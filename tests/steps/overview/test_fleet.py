@@ -11,7 +11,7 @@ import pytest
 
 from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_MACHINES
 from darlingbuilder.steps.overview import fleet
-from darlingbuilder.steps.overview.fleet import BuilderView, Fleet
+from darlingbuilder.steps.overview.fleet import BuilderView, Fleet, Own
 from tests.fakes import logins
 from tests.fakes.configured_nix import ConfiguredNix
 from tests.fakes.host import make_host
@@ -20,6 +20,9 @@ from tests.names import ALIAS
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGc8 mac\n"
 PINNED = base64.b64encode(KEY.encode()).decode()
+
+
+OURS = Own(ALIAS, None, lambda: False)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def look(place: Path, *lines: str, timeout: float = 20, nix_conf: bytes = b"") -> Fleet:
     host = make_host(place.parent / "host", machines="\n".join(lines).encode(), nix_conf=nix_conf)
-    seen = fleet.look(host.world, ALIAS, timeout=timeout)
+    seen = fleet.look(host.world, [OURS], timeout=timeout)
     # Whatever was answered, it is what the schema says.
     jsonschema.Draft202012Validator(msgspec.json.schema(Fleet)).validate(msgspec.to_builtins(seen))
     return seen
@@ -177,7 +180,7 @@ def test_without_nix_the_files_are_read_nevertheless(place: Path) -> None:
     world = replace(host.world, nix=ConfiguredNix(host.tree, installed=False))
     host.tree.write(HOST_NIX_CONF, b"max-jobs = 1\n")
 
-    seen = fleet.look(world, ALIAS, timeout=5)
+    seen = fleet.look(world, [OURS], timeout=5)
 
     assert [one.uri for one in seen.builders] == ["ssh://box"]
     assert {error.part for error in seen.errors} == {"nix"}
@@ -193,7 +196,22 @@ def test_our_own_on_demand_is_asked_past_the_port_that_would_start_it_and_not_at
     logins.add(place, "darling-builder")
     host = make_host(place.parent / "host", machines=b"ssh-ng://darling-builder x86_64-darwin - 4 1 - - -")
 
-    down = only(fleet.look(host.world, ALIAS, timeout=20, private_port=2223))
+    down = only(fleet.look(host.world, [replace(OURS, private_port=2223)], timeout=20))
 
     assert (down.ours, down.answer) == (True, None)
     assert down.why_not == "it is down, and starts with the first build"
+
+
+def test_each_builder_of_this_host_is_ours_and_is_asked_where_its_own_sshd_listens(place: Path) -> None:
+    logins.add(place, "darling-builder")
+    lines = b"".join(
+        b"ssh-ng://%s x86_64-darwin - 4 1 - - -\n" % name for name in (b"darling-builder", b"darling-builder-b")
+    )
+    host = make_host(place.parent / "host", machines=lines)
+    other = Own("darling-builder-b", 2223, lambda: False)
+
+    first, second = fleet.look(host.world, [OURS, other], timeout=20).builders
+
+    assert (first.ours, second.ours) == (True, True)
+    assert first.answer is not None
+    assert second.why_not == "it is down, and starts with the first build"

@@ -119,3 +119,14 @@ def test_an_open_breaker_is_a_figure(made: FakeWorld) -> None:
     found = figures(made)
     assert found["darlingbuilder_breaker_open"] == {(): 1.0}
     assert found["darlingbuilder_breaker_open_time_seconds"] == {(): 5.0}
+
+
+def test_the_samples_of_another_instance_say_whose_they_are(made: FakeWorld) -> None:
+    settings = chosen(instance="second").settings
+    seen = overview.of(settings, made, [], made=False)
+
+    samples = [
+        one for family in text_string_to_metric_families(metrics.text(seen).decode()) for one in family.samples
+    ]
+
+    assert {one.labels["builder"] for one in samples} == {"second"}
