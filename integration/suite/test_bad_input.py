@@ -11,7 +11,7 @@ from integration.suite.site import STATE, UNIT, Site
 
 OURS = (
     STATE, KEY, f"/etc/systemd/system/{UNIT}", "/etc/ssh/ssh_config.d/darling-builder.conf",
-    "/etc/nix/darling-builder.machines", "/etc/sysusers.d/darlingbuilder.conf", "/run/darlingbuilder-ssh",
+    "/etc/nix/darling-builder.machines", "/etc/sysusers.d/darlingbuilder.conf",
 )  # fmt: skip
 
 

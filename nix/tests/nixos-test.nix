@@ -40,12 +40,12 @@ pkgs.testers.runNixOSTest {
 
     with subtest("ssh and Nix know the builder"):
         machine.succeed("ssh -G darling-builder | grep -x 'port 2222'")
+        machine.succeed("ssh -G darling-builder | grep -x 'controlmaster false'")
         machine.succeed("ssh -G elsewhere | grep -x 'port 22'")
         machine.succeed("nix --extra-experimental-features nix-command config show builders | grep ';@/var/lib/darling-builder/machines'")
 
-    with subtest("the user is there, and the directory of the sockets is root's alone"):
+    with subtest("the user is there"):
         machine.succeed("id darlingbuilder")
-        machine.succeed("stat -c '%U %a' /run/darlingbuilder-ssh | grep -x 'root 700'")
 
     with subtest("the unit is the shipped one"):
         machine.succeed("systemctl cat darling-builder.service | grep '^ExecStartPre=+/nix/store/'")
