@@ -20,6 +20,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = _opened(path)
+        self._signed = False
 
     def take(self) -> bool:
         """Take the lock if nobody holds it, and say whether it is ours."""
@@ -33,6 +34,7 @@ class Lock:
 
     def sign(self, purpose: str) -> None:
         """Write into the file who holds the lock."""
+        self._signed = True
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"darlingbuilder {purpose} (pid {os.getpid()})\n".encode(), 0)
 
@@ -52,6 +54,9 @@ class Lock:
     def release(self) -> None:
         """Let the lock go. Succeeds if that was done already."""
         if self._descriptor >= 0:
+            if self._signed:
+                # The next holder need not be one who signs.
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
 

@@ -72,6 +72,22 @@ def test_a_lock_can_be_let_go_early_and_twice(tmp_path: Path) -> None:
             assert "serve" in path.read_text()
 
 
+def test_nobody_is_named_who_has_let_the_lock_go(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with lock.held(path, purpose=lock.STARTING, seconds=0):
+        pass
+    # when: somebody who signs nothing, flock(1) say
+    somebody = lock.Lock(path)
+    assert somebody.take()
+    # then
+    with (
+        pytest.raises(LockedError, match="another darlingbuilder"),
+        lock.held(path, purpose="init", seconds=0),
+    ):
+        pytest.fail("two hold one lock")
+    somebody.release()
+
+
 def test_a_failure_inside_lets_the_lock_go(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with pytest.raises(RuntimeError), lock.held(path, purpose="init", seconds=0):
