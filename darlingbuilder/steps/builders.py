@@ -10,9 +10,9 @@ Three habits of the distributions of Nix, each read in its own sources:
   the hook of each build.
 """
 
-import functools
 import tomllib
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from darlingbuilder.adapters.world import World
@@ -36,54 +36,45 @@ _SUBSTITUTES = "builders-use-substitutes"
 
 @dataclass(frozen=True, slots=True)
 class Builders:
-    """Nix finds our machines file: by a line in its own, or where ``builders`` passes that by, by that setting.
+    """Nix finds ``wanted``: by lines in its own machines file, or where ``builders`` passes that by, by that setting.
 
-    ``machines``: that file; ``others``: those of the other builders of this host, to which the same lines lead.
+    With none wanted, no line of ours is to be anywhere.
     """
 
     world: World
-    machines: Path
-    others: tuple[Path, ...] = ()
+    wanted: tuple[Path, ...]
 
     def check(self) -> list[Drift]:
         """List what keeps Nix from it, or would; nothing is said of what is in force (see ``not_in_effect``)."""
-        return self.unfit() or [
-            found for insertion in self._insertions(self._included) for found in insertion.check()
-        ]
+        return self.unfit() or [found for insertion in self._insertions for found in insertion.check()]
 
     def apply(self) -> None:
-        """Put our lines where they belong. Raises PrerequisiteError or ForeignFileError where there is no place."""
+        """Put our lines where they belong, and nowhere else. Raises PrerequisiteError, ForeignFileError."""
         if drift := self.unfit():
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}",
                 hint="write its machines in lines, which Lix takes as well, or set «register = false» and add the "
                 "builder there yourself (docs/registration.md)",
             )
-        self._converge(self._insertions(self._included))
-
-    def withdraw(self) -> None:
-        """Take our line out, and what leads to it."""
-        self._converge(self._insertions(self.others))
-
-    def leftovers(self) -> list[Drift]:
-        """List our lines where none are wanted."""
-        return [found for insertion in self._insertions(self.others) for found in insertion.check()]
+        self._converge(self._insertions)
 
     def unfit(self) -> list[Drift]:
         """Say so if ``builders`` leads to a file in which no other can be included."""
+        if not self.wanted:
+            return []
         expansion = machines.expand(self.said.value, self._foreign)
         toml = [path for path in sorted(expansion.files) if _is_toml(self._foreign(path) or "")]
-        return [Drift(str(path), f"is TOML, which includes no other file: {self.machines}") for path in toml]
+        return [Drift(str(path), f"is TOML, which includes no other file: {self._named}") for path in toml]
 
     def not_in_effect(self) -> list[Drift]:
-        """Say so if what is in force, whoever has said it, does not lead to our file."""
+        """Say so if what is in force, whoever has said it, does not lead to each of our files."""
         try:
             builders = str(self.world.nix.settings().get(_BUILDERS, _DEFAULT))
         except PrerequisiteError:  # no Nix: nothing is in effect, and the files are all there is to check
             return []
-        if self.machines in machines.expand(builders, self._text).files:
+        if machines.expand(builders, self._text).files.issuperset(self.wanted):
             return []
-        detail = f"is {builders!r} in effect, which does not lead to {self.machines}"
+        detail = f"is {builders!r} in effect, which does not lead to {self._named}"
         return [Drift(f"Nix's setting {_BUILDERS}", detail)]
 
     def require_effect(self) -> None:
@@ -111,28 +102,27 @@ class Builders:
         return dict(nixconf.sayings(self._foreign(HOST_NIX_CONF) or "", file=HOST_NIX_CONF, read=self._foreign))
 
     @property
-    def _included(self) -> tuple[Path, ...]:
-        return tuple(sorted([*self.others, self.machines]))
+    def _named(self) -> str:
+        return " and ".join(map(str, self.wanted))
 
-    def _insertions(self, included: tuple[Path, ...]) -> list[Insertion]:
-        """Give our lines, of all builders of this host, that lead Nix to the files ``included``."""
-        host, place = self.world.host, self._place
-        if not included:
-            return [Insertion(host, path) for path in (NIX_MACHINES, *_CONFS)]
-        builders = self.said.value
-        files = machines.expand(builders, self._foreign).files
-        lacking = [file for file in included if file not in files]
+    @property
+    def _insertions(self) -> list[Insertion]:
+        files = machines.expand(self.said.value, self._foreign).files
+        missing = [path for path in self.wanted if path not in files]  # the user may have included it
         by_file = NIX_MACHINES in files and self._includable
-        lines = []
-        if lacking and not by_file:
-            lines.append(f"{_BUILDERS} = {functools.reduce(machines.with_include, lacking, builders)}")
+        settings = self._settings([] if by_file else missing) if self.wanted else ""
+        host, place = self.world.host, self._place
+        return [
+            Insertion(host, NIX_MACHINES, "".join(f"@{path}\n" for path in missing) if by_file else ""),
+            *(Insertion(host, conf, settings if conf == place else "") for conf in _CONFS),
+        ]
+
+    def _settings(self, included: list[Path]) -> str:
+        """Give the lines for a nix.conf: ``builders`` with what it is to include, and what goes with it."""
+        lines = [f"{_BUILDERS} = {reduce(machines.with_include, included, self.said.value)}"] if included else []
         if _SUBSTITUTES not in self._told:  # whoever has set it, either way, has meant it
             lines.append(f"{_SUBSTITUTES} = true")
-        text = "".join(f"{line}\n" for line in lines)
-        return [
-            Insertion(host, NIX_MACHINES, "".join(f"@{file}\n" for file in lacking) if by_file else ""),
-            *(Insertion(host, conf, text if conf == place else "") for conf in _CONFS),
-        ]
+        return "".join(f"{line}\n" for line in lines)
 
     @property
     def _includable(self) -> bool:

@@ -80,7 +80,7 @@ class Registration:
             self._line.withdraw()
 
     def _withdraw(self) -> None:
-        self._builders.withdraw()
+        Builders(self.world, self._others).apply()
         self._without_us.converge()
         managed.withdraw(self.world.host, [self.settings.names.ssh_alias])
         self._remove_slots()
@@ -122,7 +122,7 @@ class Registration:
 
     @property
     def _builders(self) -> Builders:
-        return Builders(self.world, self.settings.names.machines, self._others)
+        return Builders(self.world, tuple(sorted([*self._others, self.settings.names.machines])))
 
     @property
     def _include(self) -> Insertion:
@@ -138,7 +138,7 @@ class Registration:
         host = self.world.host
         alias = self.settings.names.ssh_alias
         drift = [Drift(str(alias), unwanted(self.settings))] if managed.is_ours(host.read(alias)) else []
-        return [*drift, *self._builders.leftovers(), *self._without_us.check()]
+        return [*drift, *Builders(self.world, self._others).check(), *self._without_us.check()]
 
     def _require_include(self) -> None:
         if drift := self.unread_alias():

@@ -71,6 +71,23 @@ def test_a_comment_that_a_terminal_would_obey_is_made_harmless() -> None:
         (f"ecdsa-sha2-nistp256 {encoded(b'ecdsa-sha2-nistp256', b'nistp384', b'x')}", "is a damaged", "whole line"),
         ("hello world", "is no public key", "ssh-keygen"),
     ],
+    ids=[
+        "private",
+        "nothing",
+        "two",
+        "options",
+        "an option",
+        "hardware",
+        "dss",
+        "certificate",
+        "short",
+        "cut",
+        "bare",
+        "no base64",
+        "another type",
+        "another curve",
+        "no key",
+    ],
 )
 def test_anything_else_is_refused_with_the_remedy(content: str, complaint: str, remedy: str) -> None:
     with pytest.raises(KeyFileError, match=complaint) as caught:

@@ -64,7 +64,7 @@ def test_nix_is_led_to_our_file_in_the_place_where_that_stays(
     if machines_file is not None:
         host.tree.write(NIX_MACHINES, machines_file)
     untouched = etc_nix(host)
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
     # when
     builders.apply()
     host.systemd.restart(NIX_DAEMON)  # as the next boot does
@@ -74,8 +74,8 @@ def test_nix_is_led_to_our_file_in_the_place_where_that_stays(
     others = {NIX_CUSTOM_CONF, HOST_NIX_CONF} - {ETC_NIX / distribution.place}
     assert not [path for path in others if "darlingbuilder" in host.text(path)]
     # and when
-    builders.withdraw()
-    builders.withdraw()
+    Builders(host.world, ()).apply()
+    Builders(host.world, ()).apply()
     # then
     assert etc_nix(host) == untouched
 
@@ -91,7 +91,7 @@ def test_what_a_user_has_set_stays_and_comes_first(
     host.tree.write(place, (host.tree.read(place) or b"") + setting)
     host.tree.write(ETC_NIX / "more.conf", MORE)
     untouched, own = etc_nix(host), machines.expand(in_force(host), host.text).entries
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
     # when
     builders.apply()
     # then
@@ -99,7 +99,7 @@ def test_what_a_user_has_set_stays_and_comes_first(
     assert builders.check() == builders.not_in_effect() == []
     assert OUR_MACHINES in entries.files
     assert entries.entries[: len(own)] == own
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert etc_nix(host) == untouched
 
 
@@ -111,7 +111,7 @@ def test_a_daemon_that_gets_a_nix_conf_of_its_own_later_takes_our_lines_along(tm
     """Determinate's daemon moves a nix.conf that it finds to the end of nix.custom.conf, and writes its own."""
     # given
     host = make_host(tmp_path, nix_conf=b"cores = 2\n", custom=b"max-jobs = 3")
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
     builders.apply()
     moved = host.text(NIX_CUSTOM_CONF) + "\n" + host.text(HOST_NIX_CONF)
     # when
@@ -120,7 +120,7 @@ def test_a_daemon_that_gets_a_nix_conf_of_its_own_later_takes_our_lines_along(tm
     builders.apply()
     # then
     assert builders.check() == builders.not_in_effect() == []
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert host.text(NIX_CUSTOM_CONF) == "max-jobs = 3\ncores = 2\n"
     assert host.text(HOST_NIX_CONF) == NIXD_CONF
 
@@ -128,7 +128,7 @@ def test_a_daemon_that_gets_a_nix_conf_of_its_own_later_takes_our_lines_along(tm
 def test_where_nix_conf_gainsays_what_it_has_included_our_lines_come_after_that(tmp_path: Path) -> None:
     conf = b"!include nix.custom.conf\nbuilders = ssh://mac x86_64-darwin\n"
     host = make_host(tmp_path, nix_conf=conf, custom=CUSTOM_CONF.encode())
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
 
     builders.apply()
 
@@ -144,7 +144,7 @@ def test_a_machines_file_that_is_a_link_is_passed_by(tmp_path: Path) -> None:
     (tmp_path / "nix/store/x-machines").write_text("ssh://mac x86_64-darwin\n")
     tree = host.tree
     tree.write_link(NIX_MACHINES, str(tmp_path / "nix/store/x-machines"))
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
     # when
     builders.apply()
     # then
@@ -152,7 +152,7 @@ def test_a_machines_file_that_is_a_link_is_passed_by(tmp_path: Path) -> None:
     assert INCLUDED in (tree.read(HOST_NIX_CONF) or b"")
     assert tree.link(NIX_MACHINES)
     assert tree.read(NIX_MACHINES) == b"ssh://mac x86_64-darwin\n"
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert tree.read(HOST_NIX_CONF) == b""
 
 
@@ -161,20 +161,20 @@ def test_a_file_for_custom_settings_that_something_else_keeps_asks_for_register_
     host.tree.write_link(NIX_CUSTOM_CONF, "/nix/store/x-nix.conf")
 
     with pytest.raises(ForeignFileError) as raised:
-        Builders(host.world, OUR_MACHINES).apply()
+        Builders(host.world, (OUR_MACHINES,)).apply()
 
     assert "register = false" in raised.value.hint
 
 
 def test_a_daemon_is_told_of_what_was_changed_even_if_the_rest_cannot_be(tmp_path: Path) -> None:
     host = make_host(tmp_path)
-    Builders(host.world, OUR_MACHINES).apply()
+    Builders(host.world, (OUR_MACHINES,)).apply()
     before = host.daemon()
     host.tree.write_link(NIX_CUSTOM_CONF, "/nix/store/x-nix.conf")
     host.tree.write(HOST_NIX_CONF, b"!include nix.custom.conf\n" + (host.tree.read(HOST_NIX_CONF) or b""))
 
     with pytest.raises(ForeignFileError):
-        Builders(host.world, OUR_MACHINES).apply()
+        Builders(host.world, (OUR_MACHINES,)).apply()
 
     assert "darlingbuilder" not in host.text(HOST_NIX_CONF)
     assert host.daemon() != before
@@ -188,20 +188,20 @@ def test_machines_in_toml_are_left_whole(tmp_path: Path, file: str) -> None:
     toml = b'version = 1\n[machines.mac] # mine\nuri = "ssh://mac"\nsystem-types = ["x86_64-darwin"]\n'
     host.tree.write(ETC_NIX / file, toml)
     untouched = etc_nix(host)
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
     # when
     with pytest.raises(PrerequisiteError, match="is TOML") as raised:
         builders.apply()
     # then
     assert "register = false" in raised.value.hint
     assert [found.what for found in builders.check()] == [f"/etc/nix/{file}"]
-    builders.withdraw()
+    Builders(host.world, ()).apply()
     assert etc_nix(host) == untouched
 
 
 def test_a_user_who_has_included_our_file_is_not_offered_it_twice(tmp_path: Path) -> None:
     host = make_host(tmp_path, machines=b"@/etc/nix/darling-builder.machines\nssh://mac\n")
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
 
     builders.apply()
 
@@ -210,19 +210,38 @@ def test_a_user_who_has_included_our_file_is_not_offered_it_twice(tmp_path: Path
     assert "builders =" not in host.text(HOST_NIX_CONF)
 
 
+def test_several_files_are_led_to_and_each_can_go_alone(tmp_path: Path) -> None:
+    host = make_host(tmp_path, nix_conf=b"builders = ssh://mac x86_64-darwin\n")
+    untouched = etc_nix(host)
+    other = ETC_NIX / "darling-builder-2.machines"
+
+    Builders(host.world, (OUR_MACHINES, other)).apply()
+    both = machines.expand(in_force(host), host.text).files
+    Builders(host.world, (other,)).apply()
+    one = machines.expand(in_force(host), host.text).files
+
+    assert both == {OUR_MACHINES, other}
+    assert one == {other}
+    assert [found.what for found in Builders(host.world, (OUR_MACHINES,)).not_in_effect()] == [
+        "Nix's setting builders"
+    ]
+    Builders(host.world, ()).apply()
+    assert etc_nix(host) == untouched
+
+
 def test_a_nix_without_a_running_daemon_is_left_without_one(tmp_path: Path) -> None:
     """Lix is started by its socket for each connection; a nix-daemon.service would end that socket."""
     host = make_host(tmp_path)
     host.systemd.stop(NIX_DAEMON)
 
-    Builders(host.world, OUR_MACHINES).apply()
+    Builders(host.world, (OUR_MACHINES,)).apply()
 
     assert host.daemon() == 0
 
 
 def test_the_file_that_says_what_is_in_force_is_found(tmp_path: Path) -> None:
     host = installed(tmp_path, DISTRIBUTIONS["Determinate"])
-    builders = Builders(host.world, OUR_MACHINES)
+    builders = Builders(host.world, (OUR_MACHINES,))
     default = builders.in_force("@/etc/nix/machines")
     host.tree.write(NIX_CUSTOM_CONF, b"builders = ssh://mac x86_64-darwin\n")
     builders.apply()

@@ -34,7 +34,7 @@ def daemon(surroundings: Surroundings) -> Verdict:
         name, settings = f"{nix.name()} {_dotted(nix.version())}", nix.settings()
     except PrerequisiteError as error:
         return warning("not looked at: there is no Nix", error.hint)
-    builders = Builders(world, surroundings.settings.names.machines)
+    builders = Builders(world, (surroundings.settings.names.machines,))
     if surroundings.settings.register and (drift := builders.unfit()):
         return failure(f"{name}: {drift[0].what} {drift[0].detail}", "write it in lines; or set «register = false»")
     unit = _serving(world.systemd)
