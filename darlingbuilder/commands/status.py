@@ -67,14 +67,15 @@ def _in_short(one: OneOfSeveral) -> tuple[str, ...]:
     if view is None:
         return (one.instance, "cannot be looked at", "-", "-", "-", f"{one.error} ({one.hint})")
     used = "?" if view.slots.used is None else view.slots.used
-    findings = [row for row in _findings(view) if row[0] in {"drift", "error"}]
+    findings = sum(row[0] in {"drift", "error"} for row in _findings(view))
+    more = as_typed("darlingbuilder status", one.instance)
     return (
         one.instance,
         view.state,
         "up" if view.container else "down",
         str(view.port),
         f"{used}/{view.slots.max}",
-        "as it should be" if not findings else f"{len(findings)} difference(s): see status --instance {one.instance}",
+        f"{findings} difference(s), see: {more}" if findings else "as it should be",
     )
 
 

@@ -115,16 +115,10 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
     asked = _instance(told)
     place = named or Instance(asked or DEFAULT).settings_file
     written = Source(str(place), _from_file(place, needed=named is not None))
-    sources = (written, *told)
-    instance = _instance([written])
-    if instance and instance != (asked or (instance if named else DEFAULT)):
-        raise ConfigError(
-            f"{place}: says instance = {instance!r}, and is read for {asked or DEFAULT!r}",
-            hint=f"put the settings of {instance} in {Instance(instance).settings_file}, and name it by --instance",
-        )
-    values = dict(defaults(asked or instance or DEFAULT))
+    # A file in its usual place is for the instance that is named after it, another one for whom it says.
+    values = dict(defaults(_agreed(written, asked or (None if named else DEFAULT))))
     origins = dict.fromkeys(values, "default")
-    for source in sources:
+    for source in (written, *told):
         for key, value in source.values.items():
             _known(key, source.label)
             values[key] = _convert(key, value, source)
@@ -209,6 +203,17 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             raise ConfigError(f"environment: unknown setting {_shown(variable)}", hint=_nearest(variable, keys))
         found[keys[variable]] = value
     return found
+
+
+def _agreed(written: Source, asked: str | None) -> str:
+    """Give the instance that is ``asked`` for, or else that of the file. Raises ConfigError where they differ."""
+    said = _instance([written])
+    if said and asked and said != asked:
+        raise ConfigError(
+            f"{written.label}: says instance = {said!r}, and is read for {asked!r}",
+            hint=f"put the settings of {said} in {Instance(said).settings_file}, and name it by --instance",
+        )
+    return asked or said or DEFAULT
 
 
 def _instance(sources: Sequence[Source]) -> str | None:

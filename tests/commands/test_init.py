@@ -19,7 +19,7 @@ from darlingbuilder.steps.converge import survey
 from darlingbuilder.steps.plan import build
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen, times
-from tests.fakes.world import FakeWorld
+from tests.fakes.world import FakeWorld, beside
 from tests.names import LOCK, UNIT
 
 HOOK = "SYSTEMD_EXEC_PID"
@@ -171,6 +171,12 @@ def test_while_another_is_at_work_nothing_is_changed(world: FakeWorld) -> None:
         converge(world)
     world.host.remove(LOCK)
     assert seen(world.host.root) == before
+
+
+def test_one_that_is_at_work_keeps_no_other_builder_waiting(world: FakeWorld) -> None:
+    second = chosen(instance="second")
+    with lock.held(world.host.real(LOCK), purpose="reset", seconds=0):
+        assert converge(beside(world, second.settings), second) is ExitCode.OK
 
 
 def test_the_lock_is_free_while_the_service_starts(world: FakeWorld) -> None:

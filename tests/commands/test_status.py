@@ -250,7 +250,7 @@ def test_the_worst_of_all_is_the_exit_code(several: Context, capsys: pytest.Capt
     second = chosen(instance="second").settings
     several.world.host.remove(second.names.ssh_alias)
     assert status.run(several, arguments("--all")) is ExitCode.DRIFT
-    assert "status --instance second" in capsys.readouterr().out
+    assert "see: darlingbuilder --instance second status" in capsys.readouterr().out
 
     several.world.host.write(Paths(second).marker, b"{")
     assert status.run(several, arguments("--all")) is ExitCode.FAILED
