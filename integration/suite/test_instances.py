@@ -79,8 +79,8 @@ def pid(builder: Site) -> str:
 
 
 def at_rest(builder: Site) -> Tree:
-    """Give what is the builders' on the disk, but for the database into which one that shares the store looks."""
-    return {path: entry for path, entry in ours(builder.machine.tree()).items() if "/nix/var/nix/db/" not in path}
+    """Give what is the builders' on the disk, but for the guests' stores, where the last builds are tidied up."""
+    return {path: entry for path, entry in ours(builder.machine.tree()).items() if "/nix/" not in path}
 
 
 def everybody(builder: Site) -> dict[str, int]:
