@@ -45,8 +45,13 @@ class OnDemand:
 
     def close(self) -> None:
         """Stop the builder and let nobody start it again. Builds that run come through the proxy: it goes last."""
-        for unit in (self.settings.names.socket, self.settings.names.unit, self.settings.names.proxy):
-            self.world.systemd.stop(unit)
+        self.world.systemd.stop(self.settings.names.socket)
+        try:
+            self.world.systemd.stop(self.settings.names.unit)
+        except SystemdError:
+            # A proxy that came back at that moment has had the builder started in place of that job. It stays now.
+            self.world.systemd.stop(self.settings.names.unit)
+        self.world.systemd.stop(self.settings.names.proxy)
 
     def wake(self) -> None:
         """Start the builder as a connection does, so that it rests again when it is idle. Raises SystemdError."""
