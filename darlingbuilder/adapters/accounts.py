@@ -9,8 +9,13 @@ from typing import Protocol
 from darlingbuilder.adapters import identity, process
 from darlingbuilder.adapters.identity import Answer
 from darlingbuilder.adapters.process import Account
+from darlingbuilder.core import wait
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.tree import Owner
+
+# How userdel(8) ends while a process of the user's lives. What was killed a moment ago may yet have to die.
+_IN_USE = 8
+_SECONDS_TO_DIE = 10.0
 
 
 class Accounts(Protocol):
@@ -60,7 +65,9 @@ class SystemAccounts:
     def delete(self, name: str) -> None:
         """See Accounts."""
         if self.find(name):
-            process.run("userdel", name)
+            wait.until(lambda: process.run("userdel", name, check=False).code != _IN_USE, seconds=_SECONDS_TO_DIE)
+        if self.find(name):
+            process.run("userdel", name)  # and it says why not
         if any(group.gr_name == name for group in grp.getgrall()):
             process.run("groupdel", name)
 
