@@ -1,4 +1,4 @@
-# What two builders of a machine cannot share, as darlingbuilder/core/apart.py has it: assertions, for every pair of them.
+# What two builders of a machine cannot share, as darlingbuilder/core/apart.py has it: an assertion for each thing that they would.
 { lib }:
 builders:
 
@@ -9,13 +9,14 @@ let
   within = path: outer: path == outer || lib.hasPrefix "${outer}/" path;
   overlap = one: other: within one other || within other one;
 
-  prefix =
-    one: if one.setting "prefix" != "" then one.setting "prefix" else "${one.state}/guest/prefix";
   said = option: value: { inherit option value; };
-  places = one: [
-    (said (one.option "prefixPath") one.state)
-    (said (one.option "settings.prefix") (dirOf (prefix one)))
-  ];
+  # A prefix of which nobody says anything lies in the other directory.
+  places =
+    one:
+    [ (said (one.option "prefixPath") one.state) ]
+    ++ lib.optional (one.setting "prefix" != "") (
+      said (one.option "settings.prefix") (dirOf (one.setting "prefix"))
+    );
   keys = one: [ (said (one.option "sshKeyPath") one.cfg.settings.key) ];
   users = one: [ (said (one.option "settings.user") (one.setting "user")) ];
   ports =
@@ -70,25 +71,19 @@ let
     }
   ];
 
+  # An assertion that fails for each.
   meetings =
     ours: theirs: kind:
     concatMap (
-      one: map (other: { inherit one other; }) (filter (other: kind.same one.value other.value) (kind.theirs theirs))
+      one:
+      map (other: {
+        assertion = false;
+        message = ''
+          ${one.option} is ${toString one.value}, and ${other.option} is ${toString other.value}.
+          ${kind.remedy}
+        '';
+      }) (filter (other: kind.same one.value other.value) (kind.theirs theirs))
     ) (kind.ours ours);
-
-  assertion =
-    ours: theirs: kind:
-    let
-      found = meetings ours theirs kind;
-      first = builtins.head found;
-    in
-    {
-      assertion = found == [ ];
-      message = ''
-        ${first.one.option} is ${toString first.one.value}, and ${first.other.option} is ${toString first.other.value}.
-        ${kind.remedy}
-      '';
-    };
 
   # Each with those before it.
   pairs =
@@ -102,4 +97,4 @@ let
       }) (builtins.tail list)
       ++ pairs (builtins.tail list);
 in
-concatMap (pair: map (assertion pair.ours pair.theirs) kinds) (pairs builders)
+concatMap (pair: concatMap (meetings pair.ours pair.theirs) kinds) (pairs builders)

@@ -96,9 +96,12 @@ let
         '';
 in
 {
-  config = lib.mkIf (builders != [ ]) {
+  config = {
     assertions =
-      ofMachine ++ misnamed ++ builtins.concatMap ofBuilder builders ++ import ./apart.nix { inherit lib; } builders;
+      misnamed
+      ++ (if builders == [ ] then [ ] else ofMachine)
+      ++ builtins.concatMap ofBuilder builders
+      ++ import ./apart.nix { inherit lib; } builders;
     warnings = builtins.concatMap warningsOf builders;
   };
 }

@@ -22,6 +22,24 @@ let
       (if program.isDefault one.name then "darlingbuilder.toml" else "darlingbuilder-${one.name}.toml")
       (lib.filterAttrsRecursive (_: value: value != null) one.cfg.settings);
 
+  initial =
+    one:
+    builtins.replaceStrings [ "darling-builder" ] [ "darling-builder-init" ] (service one.names.unit);
+  starting = one: {
+    # The first start fetches the guest's Nix.
+    wants = [ "network-online.target" ];
+    after = [
+      "network-online.target"
+      "nix-daemon.socket"
+    ];
+    path = [
+      config.programs.ssh.package
+      config.nix.package
+      pkgs.shadow
+    ];
+    restartTriggers = [ (settingsFile one) ];
+  };
+
   measured = one: one.setting "metrics_textfile" != "";
 
   # Written by the program, which refuses settings that are wrong together: such a system is not built.
@@ -41,6 +59,9 @@ let
         ${print "proxy"} \
           | sed "s|^ExecStart=[^ ]*|ExecStart=${config.systemd.package}/lib/systemd/systemd-socket-proxyd|" \
           ${into one.names.proxy}
+      ''}${lib.optionalString (measured one) ''
+        ${print "metrics"} ${into one.names.metrics_service}
+        ${print "timer"} ${into one.names.metrics_timer}
       ''}
     '';
 in
@@ -53,17 +74,17 @@ in
     environment.systemPackages = [ top.toolPackage ];
 
     # One that is named otherwise is somebody else's, who describes it.
-    users = each (
+    users.users = each (
       one:
       lib.mkIf one.ownUser {
-        users.${one.setting "user"} = {
+        ${one.setting "user"} = {
           isSystemUser = true;
           group = one.setting "user";
           description = "darlingbuilder's Darling guest";
         };
-        groups.${one.setting "user"} = { };
       }
     );
+    users.groups = each (one: lib.mkIf one.ownUser { ${one.setting "user"} = { }; });
 
     # By default, so that whoever makes such a wrapper too has their way.
     security.wrappers = each (
@@ -85,22 +106,32 @@ in
         ${socket one.names.socket}.wantedBy = [ "sockets.target" ];
       }
     );
-    systemd.services = each (one: {
-      ${service one.names.unit} = {
-        wantedBy = lib.optional (!one.setting "on_demand") "multi-user.target";
-        # The first start fetches the guest's Nix.
-        wants = [ "network-online.target" ];
-        after = [
-          "network-online.target"
-          "nix-daemon.socket"
-        ];
-        path = [
-          config.programs.ssh.package
-          config.nix.package
-          pkgs.shadow
-        ];
-        restartTriggers = [ (settingsFile one) ];
-      };
-    });
+    systemd.timers = each (
+      one: lib.mkIf (measured one) { ${timer one.names.metrics_timer}.wantedBy = [ "timers.target" ]; }
+    );
+    systemd.services = lib.mkMerge [
+      (each (one: {
+        ${service one.names.unit} = starting one // {
+          wantedBy = lib.optional (!one.setting "on_demand") "multi-user.target";
+        };
+      }))
+      # Without it there would be no key, and no line that leads Nix here: nobody would ever be the first to connect.
+      (each (
+        one:
+        lib.mkIf (one.setting "on_demand") {
+          ${initial one} = starting one // {
+            description = "What leads to the x86_64-darwin Nix builder that waits for a connection";
+            wantedBy = [ "multi-user.target" ];
+            before = [ one.names.unit ];
+            serviceConfig = {
+              Type = "oneshot";
+              RemainAfterExit = true;
+              # Run by systemd, it leaves the builder itself down.
+              ExecStart = "${one.cfg.toolPackage}/bin/darlingbuilder${one.whose} init";
+            };
+          };
+        }
+      ))
+    ];
   };
 }
