@@ -145,8 +145,9 @@ class Units:
         if drift := self._check_brought():
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}",
-                hint="bring the unit that «darlingbuilder config unit» prints (with on_demand socket and proxy, too, "
-                "with metrics_textfile metrics and timer) by the system's own configuration, or leave install_unit out",
+                hint="bring the unit that «darlingbuilder config unit» prints (with on_demand socket and proxy, too; "
+                "with metrics_textfile metrics and timer) by the system's own configuration; or leave install_unit "
+                "out",
             )
 
 
