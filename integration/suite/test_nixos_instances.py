@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from darlingbuilder.core import config
+from darlingbuilder.core.apart import check_apart
+from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import alias_text
@@ -225,18 +227,28 @@ def test_a_name_that_the_program_does_not_take_is_refused(nixos: NixOs, name: st
             "services.darling-builder.sshKeyPath",
         ),
         (
+            {"sshKeyPath": "/var/lib/darling-builder/key"},
+            f"{ONE}.sshKeyPath",
+            "services.darling-builder.prefixPath",
+        ),
+        (
             {"settings.metrics_textfile": "/srv/a.prom"},
             f"{ONE}.settings.metrics_textfile",
             "services.darling-builder.settings.metrics_textfile",
         ),
     ],
-    ids=["port", "private-port", "user", "state", "prefix", "key", "metrics"],
+    ids=["port", "private-port", "user", "state", "prefix", "key", "key-in-state", "metrics"],
 )
 def test_what_two_would_share_is_refused_with_both_options_and_a_remedy(
     nixos: NixOs, second: dict[str, Any], option: str, with_: str
 ) -> None:
-    [message] = nixos.system(beside({"settings.metrics_textfile": "/srv/a.prom"}, second=second))["refused"]
+    system = nixos.system(beside({"settings.metrics_textfile": "/srv/a.prom"}, second=second))
 
+    [message] = system["refused"]
+    # The program would refuse it as well, when it is too late.
+    first, other = (config.inflate(told_by(nixos, file_of(system, name), name)) for name in ("default", NAME))
+    with pytest.raises(ConfigError):
+        check_apart(other, first)
     assert message.startswith(f"{option} is ")
     assert f", and {with_} is " in message
     assert message.rstrip().endswith(".")

@@ -14,6 +14,12 @@ let
   inherit (lib) literalExpression mkOption types;
   top = config.services.darling-builder;
   program = import ./program.nix { inherit lib; };
+  inherit (import ./named.nix { inherit lib; })
+    always
+    definitions
+    limits
+    named
+    ;
   inherit (program) facts settings;
   default = program.defaultsOf name;
   first = program.isDefault name;
@@ -28,25 +34,6 @@ let
     };
   };
 
-  # option → setting
-  named = {
-    port = "port";
-    maxJobs = "max_jobs";
-    speedFactor = "speed_factor";
-    sshKeyPath = "key";
-    prefixPath = "state";
-    supportedFeatures = "supported_features";
-    mandatoryFeatures = "mandatory_features";
-  };
-  limits = {
-    cores = "cores";
-    minFree = "min_free";
-    maxFree = "max_free";
-    openFiles = "nofile";
-    bootTimeout = "boot_timeout";
-    grace = "grace";
-  };
-
   ofSetting =
     key: said:
     mkOption (
@@ -59,7 +46,6 @@ let
     );
 
   # A setting with an option has no default of its own: it is always defined by that option, with its priority.
-  defined = builtins.attrValues named ++ builtins.attrValues limits;
   setting =
     key: declared:
     mkOption (
@@ -67,7 +53,7 @@ let
         description = "${declared.help}.";
       }
       // (
-        if builtins.elem key defined then
+        if builtins.elem key always then
           { inherit (declared) type; }
         else
           {
@@ -76,12 +62,6 @@ let
           }
       )
     );
-  definitions =
-    among: table:
-    lib.mapAttrs' (name: key: {
-      name = key;
-      value = lib.mkDerivedConfig among.${name} (value: value);
-    }) table;
 
   darling = builtins.tryEval (pkgs.darling or null);
   # Whoever chooses another Darling, or another way to its rights, has a wrapper of their own.
@@ -236,15 +216,8 @@ in
   };
 
   settings = lib.mkMerge [
-    (definitions options named)
-    (definitions options.limits limits)
-    {
-      # Only what is said: the settings file stays as it is for whoever says nothing.
-      on_demand = lib.mkIf (options.onDemand.highestPrio < (lib.mkOptionDefault null).priority) (
-        lib.mkDerivedConfig options.onDemand (value: value)
-      );
-      instance = lib.mkIf (!first) name;
-    }
+    (definitions options)
+    { instance = lib.mkIf (!first) name; }
     {
       # NixOS does both, and /etc is not the program's to change.
       register = false;
