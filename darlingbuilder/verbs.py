@@ -240,7 +240,14 @@ VERBS = (
         "config",
         "config",
         "show every setting, its value and its origin, or print a unit that follows from them",
-        (Argument("action", "what to do with the settings", {"choices": ["show", "unit", "socket", "proxy"]}), _JSON),
+        (
+            Argument(
+                "action",
+                "what to do with the settings",
+                {"choices": ["show", "unit", "socket", "proxy", "metrics", "timer"]},
+            ),
+            _JSON,
+        ),
         takes_settings=True,
         needs_root=False,
         overview="show every setting with its origin, or print a unit",

@@ -6,35 +6,61 @@ from typing import Any
 
 import msgspec
 
-from darlingbuilder.core import compatibility, config
+from darlingbuilder.core import compatibility, config, instance
+from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.machines import SYSTEM
 from darlingbuilder.core.paths import NIX_MACHINES, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import BOOTS_AWAITED, CONNECT_SECONDS
 
 FILE = Path(__file__).with_name("facts.json")
+# No name that an instance can have.
+_PLACEHOLDER = "NAME"
 _CONTROL = r"\x00-\x1f\x7f\ud800-\udfff"
 
 
 def facts() -> dict[str, Any]:
     """Give names, paths and the declaration of every setting."""
-    ours, names = Paths(Settings()), Settings().names
+    ours = Paths(Settings())
     return {
-        "alias": names.alias,
-        "out_of_service": names.out_of_service,
+        "names": _names(Instance()),
+        "instances": _instances(),
         "system": SYSTEM,
-        "unit": names.unit,
-        "config_file": str(config.DEFAULT_FILE),
         "machines_file": str(NIX_MACHINES),
         "our_machines": ours.machines.name,
         "known_hosts": ours.known_hosts.name,
         "connect_seconds": CONNECT_SECONDS,
         "boots_awaited": BOOTS_AWAITED,
-        "socket": names.socket,
-        "proxy": names.proxy,
         "nix_versions": list(compatibility.nix_paths()),
         "default_nix": compatibility.table().default_nix,
         "settings": {key: _setting(setting) for key, setting in config.table().items()},
+    }
+
+
+def _names(names: Instance) -> dict[str, str]:
+    return {
+        "alias": names.alias,
+        "out_of_service": names.out_of_service,
+        "config_file": str(names.settings_file),
+        "unit": names.unit,
+        "socket": names.socket,
+        "proxy": names.proxy,
+        "metrics_service": names.metrics_service,
+        "metrics_timer": names.metrics_timer,
+    }
+
+
+def _instances() -> dict[str, Any]:
+    """Give what builders with a name have of their own; the name itself is _PLACEHOLDER, its ports follow from it."""
+    one = Instance(_PLACEHOLDER)
+    return {
+        "default": instance.DEFAULT,
+        "pattern": posix(instance.NAME),
+        "placeholder": _PLACEHOLDER,
+        "first_port": instance.FIRST_PORT,
+        "port_pairs": instance.PORT_PAIRS,
+        "names": _names(one),
+        "defaults": {key: value for key, value in one.defaults.items() if isinstance(value, str)},
     }
 
 

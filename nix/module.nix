@@ -2,6 +2,7 @@
 {
   imports = [
     ./module/options.nix
+    ./module/refusals.nix
     ./module/service.nix
     ./module/registration.nix
   ];

@@ -12,7 +12,7 @@ from darlingbuilder.core import config
 from darlingbuilder.core.config import Config, Value
 from darlingbuilder.core.errors import ConfigError, ExitCode
 from darlingbuilder.core.tree import Tree
-from darlingbuilder.steps import socketunits, units
+from darlingbuilder.steps import metricsunits, socketunits, units
 
 
 class SettingView(msgspec.Struct, frozen=True):
@@ -25,7 +25,13 @@ class SettingView(msgspec.Struct, frozen=True):
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the settings that file, environment and flags give now, or their unit."""
     names = context.called.settings.names
-    units_by_action = {"unit": names.unit, "socket": names.socket, "proxy": names.proxy}
+    units_by_action = {
+        "unit": names.unit,
+        "socket": names.socket,
+        "proxy": names.proxy,
+        "metrics": names.metrics_service,
+        "timer": names.metrics_timer,
+    }
     if arguments.action in units_by_action:
         say(unit(context.called, units_by_action[arguments.action]).rstrip("\n"))
         return ExitCode.OK
@@ -42,12 +48,17 @@ def unit(chosen: Config, name: str) -> str:
 
     Where a package is built, that file lies elsewhere. Raises ConfigError for a unit that these settings do not have.
     """
-    at_home = dataclasses.replace(chosen, file=chosen.settings.names.settings_file)
-    if name == chosen.settings.names.unit:
+    settings, names = chosen.settings, chosen.settings.names
+    at_home = dataclasses.replace(chosen, file=names.settings_file)
+    if name == names.unit:
         return units.text(at_home)
-    if not chosen.settings.on_demand:
+    if name in {names.metrics_service, names.metrics_timer}:
+        if not settings.metrics_textfile:
+            raise ConfigError(f"there is no {name}: metrics_textfile is unset", hint="set it, or leave that unit out")
+        return metricsunits.texts(names, units.write_metrics(at_home))[name]
+    if not settings.on_demand:
         raise ConfigError(f"there is no {name}: on_demand is false", hint="set on_demand = true, or leave it out")
-    return socketunits.texts(chosen.settings, Tree(Path("/")), units.stop_if_idle(at_home))[name]
+    return socketunits.texts(settings, Tree(Path("/")), units.stop_if_idle(at_home))[name]
 
 
 def view(chosen: Config) -> Mapping[str, SettingView]:

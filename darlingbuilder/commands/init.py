@@ -92,7 +92,7 @@ def _recheck(plan: Plan) -> None:
 
 
 def _is_hook() -> bool:
-    """Whether systemd itself runs this process, which is then the start of the very unit."""
+    """Whether systemd itself runs this process, which then starts the very unit, or (NixOS) is to leave it down."""
     return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 

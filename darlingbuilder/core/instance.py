@@ -12,7 +12,7 @@ UNITS = Path("/etc/systemd/system")
 SETTINGS = Path("/etc/darlingbuilder")
 STATES = Path("/var/lib")
 # Each with a port of its own and one for its sshd: below those that the kernel gives to whoever connects.
-_FIRST_PORT, _PAIRS = 22000, 5000
+FIRST_PORT, PORT_PAIRS = 22000, 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Instance:
         """
         if self.name == DEFAULT:
             return {}
-        port = _FIRST_PORT + 2 * (zlib.crc32(self.name.encode()) % _PAIRS)
+        port = FIRST_PORT + 2 * (zlib.crc32(self.name.encode()) % PORT_PAIRS)
         return {
             "port": port,
             "private_port": port + 1,

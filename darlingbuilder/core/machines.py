@@ -183,14 +183,12 @@ def parse(line: str) -> Machine:
 
 def find(entries: Iterable[str], alias: str) -> Machine | None:
     """Find our builder, by its ``alias``, among ``entries``, whoever wrote its line; None if it is not there."""
-    for entry in entries:
-        try:
-            machine = parse(entry)
-        except ValueError:
-            continue
-        if machine.host == alias and SYSTEM in machine.systems:
-            return machine
-    return None
+    return next((machine for machine in _of_system(entries) if machine.host == alias), None)
+
+
+def others(entries: Iterable[str], alias: str) -> list[Machine]:
+    """List what among ``entries`` Nix may choose in the place of our builder, which it knows by its ``alias``."""
+    return [machine for machine in _of_system(entries) if machine.host != alias]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +222,16 @@ def _expanded(text: str, read: Callable[[Path], str | None], files: set[Path]) -
             if file not in files:  # one that includes itself would never end
                 files.add(file)
                 yield from _expanded(read(file) or "", read, files)
+
+
+def _of_system(entries: Iterable[str]) -> Iterator[Machine]:
+    for entry in entries:
+        try:
+            machine = parse(entry)
+        except ValueError:
+            continue
+        if SYSTEM in machine.systems:
+            yield machine
 
 
 def _padded(fields: list[str]) -> list[str]:

@@ -38,8 +38,7 @@ class Access:
     @cached_property
     def registered(self) -> Machine | None:
         """The builder among the machines that Nix itself finds; None if it finds none."""
-        builders = str(self.world.nix.settings().get("builders", ""))
-        return machines.find(machines.expand(builders, self._text).entries, self.settings.names.alias)
+        return machines.find(self._entries, self.settings.names.alias)
 
     @cached_property
     def machine(self) -> Machine:
@@ -93,8 +92,9 @@ class Access:
 
     @property
     def builders(self) -> str | None:
-        """What Nix must be told of the builder; None where it knows it."""
-        return None if self.registered and not self.line else self.machine.line
+        """What Nix must be told of the builder; None where it knows it, and would send a build to no other."""
+        others = machines.others(self._entries, self.settings.names.alias)
+        return None if self.registered and not others and not self.line else self.machine.line
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -116,6 +116,11 @@ class Access:
             return ()
         config.write_text(alias_text(self.settings))
         return ("-F", str(config))
+
+    @cached_property
+    def _entries(self) -> tuple[str, ...]:
+        builders = str(self.world.nix.settings().get("builders", ""))
+        return machines.expand(builders, self._text).entries
 
     def _text(self, path: Path) -> str | None:
         content = self.world.host.read(path)

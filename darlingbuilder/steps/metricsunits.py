@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +22,19 @@ OURS = b"# HELP darlingbuilder_"
 class MetricsUnits:
     """Part of the step ``units``: installed, enabled and waiting for ``textfile``, or, if that is None, not there.
 
-    ``command``: what writes it, as systemd reads it.
+    ``command``: what writes it, as systemd reads it. ``why_not``: why they are not to be there, if they are not.
     """
 
     names: Instance
     world: World
     textfile: Path | None
     command: str
+    why_not: str
 
     def check(self) -> list[Drift]:
         """See Step."""
         if self.textfile is None:
-            return [Drift(str(path), "is not wanted: metrics_textfile is unset") for path in self._present()]
+            return [Drift(str(path), f"is not wanted: {self.why_not}") for path in self._present()]
         if drift := managed.check(self._files):
             return drift
         timer = self.names.metrics_timer
@@ -74,12 +76,10 @@ class MetricsUnits:
 
     @property
     def _files(self) -> list[ManagedFile]:
-        host, names = self.world.host, self.names
-        timer = render.unit("darling-builder-metrics.timer", title=names.title)
-        service = render.unit("darling-builder-metrics.service", title=names.title, metrics=self.command)
+        host, names, rendered = self.world.host, self.names, texts(self.names, self.command)
         return [
-            ManagedFile(host, names.metrics_service_file, service),
-            ManagedFile(host, names.metrics_timer_file, timer),
+            ManagedFile(host, names.metrics_service_file, rendered[names.metrics_service]),
+            ManagedFile(host, names.metrics_timer_file, rendered[names.metrics_timer]),
         ]
 
     def _present(self) -> list[Path]:
@@ -98,3 +98,11 @@ class MetricsUnits:
             return None
         words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(found[1])]
         return next((Path(word.removeprefix(FLAG)) for word in words if word.startswith(FLAG)), None)
+
+
+def texts(names: Instance, command: str) -> Mapping[str, str]:
+    """Give the units by name; ``command`` writes the metrics, as systemd reads it."""
+    return {
+        names.metrics_service: render.unit("darling-builder-metrics.service", title=names.title, metrics=command),
+        names.metrics_timer: render.unit("darling-builder-metrics.timer", title=names.title),
+    }

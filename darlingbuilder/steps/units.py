@@ -93,9 +93,10 @@ class Units:
 
     @property
     def _metrics(self) -> MetricsUnits:
-        textfile = self.config.settings.metrics_textfile
-        command = _command(*program(), "metrics", f"{metricsunits.FLAG}{textfile}", *_whose(self.config))
-        return MetricsUnits(self._names, self.world, Path(textfile) if textfile else None, command)
+        settings = self.config.settings
+        textfile = Path(settings.metrics_textfile) if settings.metrics_textfile and settings.install_unit else None
+        why_not = "install_unit is false" if settings.metrics_textfile else "metrics_textfile is unset"
+        return MetricsUnits(self._names, self.world, textfile, write_metrics(self.config), why_not)
 
     @property
     def _sockets(self) -> SocketUnits:
@@ -125,10 +126,9 @@ class Units:
     def _check_brought(self) -> list[Drift]:
         if self._is_left:
             return [Drift(str(self._names.unit_file), "is not wanted: install_unit is false")]
-        if drift := self._sockets.check():
+        if drift := self._sockets.check() or self._metrics.check():
             return drift
-        names = self._names
-        for unit in (names.unit, names.socket, names.proxy) if self.config.settings.on_demand else (names.unit,):
+        for unit in brought(self.config):
             state = self.world.systemd.unit(unit)
             if state.load != "loaded":
                 return [Drift(unit, f"is {state.load}, and install_unit is false")]
@@ -140,12 +140,14 @@ class Units:
         if self._is_left:
             self._withdraw()
         self._sockets.apply()
+        self._metrics.apply()
         self.world.systemd.reload()
         if drift := self._check_brought():
             raise PrerequisiteError(
                 f"{drift[0].what} {drift[0].detail}",
-                hint="bring the unit that «darlingbuilder config unit» prints (with on_demand socket and proxy, too) "
-                "by the system's own configuration, or leave install_unit out",
+                hint="bring the unit that «darlingbuilder config unit» prints (with on_demand socket and proxy, too; "
+                "with metrics_textfile metrics and timer) by the system's own configuration; or leave install_unit "
+                "out",
             )
 
 
@@ -176,6 +178,20 @@ def text(chosen: Config) -> str:
             (key, config.as_text(value)) for key, value in config.flatten(settings).items() if key in _SERVED
         ],
     )
+
+
+def brought(chosen: Config) -> tuple[str, ...]:
+    """Name the units that a system brings which does so itself."""
+    settings, names = chosen.settings, chosen.settings.names
+    on_demand = (names.socket, names.proxy) if settings.on_demand else ()
+    metrics = (names.metrics_service, names.metrics_timer) if settings.metrics_textfile else ()
+    return (names.unit, *on_demand, *metrics)
+
+
+def write_metrics(chosen: Config) -> str:
+    """Give the command that writes the metrics once, as systemd reads it."""
+    textfile = f"{metricsunits.FLAG}{chosen.settings.metrics_textfile}"
+    return _command(*program(), "metrics", textfile, *_whose(chosen))
 
 
 def stop_if_idle(chosen: Config) -> str:

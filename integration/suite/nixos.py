@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darlingbuilder.core.instance import DEFAULT, Instance
 from integration.machine.commands import Completed
 from integration.machine.machine import Machine
 
@@ -82,9 +83,20 @@ def told(nixos: NixOs, tree: dict[str, Any]) -> dict[str, Any]:
     return {key: one["value"] for key, one in json.loads(shown).items() if one["origin"] != "default"}
 
 
-def file_of(system: dict[str, Any]) -> dict[str, Any]:
+def told_by(nixos: NixOs, tree: dict[str, Any], instance: str) -> dict[str, Any]:
+    """Give every setting that the program makes of a settings file in the place of that ``instance``'s own."""
+    names = Instance(instance)
+    path = nixos.machine.path(str(names.settings_file))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(toml(tree))
+    shown = nixos.machine.run("darlingbuilder", "--instance", instance, "config", "show", "--json").stdout
+    return {key: one["value"] for key, one in json.loads(shown).items()}
+
+
+def file_of(system: dict[str, Any], instance: str = DEFAULT) -> dict[str, Any]:
     """Give the settings file of a system, as a tree."""
-    found: dict[str, Any] = system["toml"]["darlingbuilder/config.toml"]
+    place = str(Instance(instance).settings_file).removeprefix("/etc/")
+    found: dict[str, Any] = system["toml"][place]
     return found
 
 

@@ -1,13 +1,11 @@
 """A builder brought by the system's own configuration, as NixOS does it: /etc and units out of the store."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
-from integration.machine.tree import Entry, differences, touched
-from integration.suite.nixos import NixOs, toml
-from integration.suite.site import CONFIG, STATE, TARBALL, UNIT, Site
+from integration.machine.tree import differences, touched
+from integration.suite.nixos import toml
+from integration.suite.site import CONFIG, STATE, UNIT, Site
+from integration.suite.switched import Switched, etc, in_store, switch, write
 
 MACHINES = f"{STATE}/machines"
 DERIVATION = """
@@ -18,69 +16,10 @@ derivation {
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """A machine that was switched to a configuration with the module."""
-
-    site: Site
-    system: dict[str, Any]
-    etc: dict[str, Entry]
-
-
 @pytest.fixture(scope="module")
 def switched(site: Site) -> Switched:
-    """Do what a switch of NixOS does, in its order: files, user, units, services."""
-    run = site.machine.run
-    tool = run("which", "darlingbuilder").stdout.strip().removesuffix("/bin/darlingbuilder")
-    system = NixOs.on(site.machine).system(
-        f"""{{ services.darling-builder = {{
-          enable = true; maxJobs = 2; limits.grace = 5; setuidWrapper = false;
-          settings.darling = "{site.launcher}";
-          settings.nix = {{ tarball = "{TARBALL}"; sha256 = "{site.tarball.sha256}"; }};
-        }}; }}""",
-        packages=f'{{ tool = "{tool}"; }}',
-    )
-    write(site, CONFIG, toml(system["toml"]["darlingbuilder/config.toml"]))
-    run("ln", "--force", "--symbolic", in_store(site, CONFIG, "config.toml"), CONFIG)
-    bring_unit(site, system)
-    write(site, "/etc/ssh/ssh_config", f"{system['ssh']}\nHost *\n    SendEnv LANG\n")
-    nix = site.file("/etc/nix/nix.conf").read_text()
-    nix += f"builders = {system['nix']['builders']}\nbuilders-use-substitutes = true\n"
-    write(site, "/etc/nix/nix.conf", nix)
-    run("useradd", "--system", "--user-group", "--no-create-home", "darlingbuilder")
-    run("systemctl", "daemon-reload")
-    run("systemctl", "restart", "nix-daemon.service")
-    before = etc(site)
-    run("systemctl", "start", UNIT, timeout=180)
-    return Switched(site, system, before)
-
-
-def bring_unit(site: Site, system: dict[str, Any]) -> None:
-    """Build the unit by the module's own commands, and link it out of the store as NixOS links its units."""
-    [commands] = system["unit"]
-    file = next(word for word in commands.split() if word.endswith("darlingbuilder.toml"))
-    write(site, "/root/build.sh", "set -eu; out=/root/unit\n" + commands.replace(file, CONFIG))
-    site.machine.run("sh", "/root/build.sh")
-    unit = in_store(site, f"/root/unit/lib/systemd/system/{UNIT}", UNIT)
-    site.machine.run("ln", "--symbolic", unit, f"/etc/systemd/system/{UNIT}")
-    wants = f"/etc/systemd/system/{system['units']['darling-builder']['wantedBy'][0]}.wants"
-    site.machine.run("mkdir", "-p", wants)
-    site.machine.run("ln", "--symbolic", f"../{UNIT}", f"{wants}/{UNIT}")
-
-
-def in_store(site: Site, path: str, name: str) -> str:
-    """Put a file into the host's store, where nobody can write."""
-    site.machine.run("cp", path, f"/root/{name}")
-    return site.machine.run("nix-store", "--add", f"/root/{name}").stdout.strip()
-
-
-def write(site: Site, path: str, text: str) -> None:
-    site.file(path).parent.mkdir(parents=True, exist_ok=True)
-    site.file(path).write_text(text)
-
-
-def etc(site: Site) -> dict[str, Entry]:
-    return {path: entry for path, entry in site.machine.tree().items() if path.startswith("/etc/")}
+    """A machine that was switched to the module with one builder."""
+    return switch(site, "maxJobs = 2; limits.grace = 5;")
 
 
 def test_the_unit_starts_a_builder_out_of_nothing(switched: Switched) -> None:

@@ -1,8 +1,9 @@
-# The program as the module sees it: its facts, its settings' types, and its templates.
+# The program as the module sees it: its facts, its settings' types, its templates, and what each builder has of its own.
 { lib }:
 
 let
   facts = lib.importJSON ../facts.json;
+  inherit (facts) instances;
 
   typeOf =
     schema:
@@ -32,18 +33,82 @@ let
       throw "${toString file} asks for more than ${toString names}: nix/module is older than the program"
     else
       text;
-in
-{
-  inherit facts;
 
   settings = builtins.mapAttrs (_: fact: fact // { type = typeOf fact.type; }) facts.settings;
 
-  sshAlias =
-    values:
-    render ../../darlingbuilder/templates/ssh_alias.j2 (
-      {
-        inherit (facts) alias out_of_service;
-      }
-      // values
+  isDefault = name: name == instances.default;
+  named = name: builtins.mapAttrs (_: builtins.replaceStrings [ instances.placeholder ] [ name ]);
+
+  # What a setting is for the builder `name` where nobody says anything.
+  defaultsOf =
+    name:
+    let
+      sum = import ./crc32.nix name;
+      pair = sum - sum / instances.port_pairs * instances.port_pairs;
+      port = instances.first_port + 2 * pair;
+      own = named name instances.defaults // {
+        inherit port;
+        private_port = port + 1;
+      };
+    in
+    builtins.mapAttrs (_: fact: fact.default) facts.settings
+    // (if isDefault name then { } else own // { instance = name; });
+
+  builder =
+    name: cfg:
+    let
+      defaults = defaultsOf name;
+    in
+    rec {
+      inherit name cfg;
+      names = if isDefault name then facts.names else named name instances.names;
+      # Where its options are.
+      all = "services.darling-builder" + (if isDefault name then "" else ".instances.${name}");
+      option = option: "${all}.${option}";
+      # What a setting is in the end.
+      setting = key: if cfg.settings.${key} != null then cfg.settings.${key} else defaults.${key};
+      inherit (cfg.settings) state;
+      ownUser = setting "user" == defaults.user;
+      # The words by which the program is told which builder is meant.
+      whose = if isDefault name then "" else " --instance ${name}";
+    };
+
+  isName = name: !(isDefault name) && builtins.match instances.pattern name != null;
+in
+{
+  inherit
+    builder
+    defaultsOf
+    facts
+    isDefault
+    settings
+    ;
+
+  # Every builder of the machine that is enabled; the one without a name comes first.
+  enabled =
+    cfg:
+    builtins.filter (one: one.cfg.enable) (
+      [ (builder instances.default cfg) ]
+      ++ map (name: builder name cfg.instances.${name}) (
+        builtins.filter isName (builtins.attrNames cfg.instances)
+      )
     );
+
+  # The setuid launcher of a builder: the one of all, but for those with a Darling of their own.
+  wrapperOf =
+    top: one: if one.cfg.package == top.package then "darling" else "darling-${one.name}";
+
+  misnamed = cfg: builtins.filter (name: !(isName name)) (builtins.attrNames cfg.instances);
+
+  sshAlias =
+    one: values:
+    let
+      text = render ../../darlingbuilder/templates/ssh_alias.j2 (
+        {
+          inherit (one.names) alias out_of_service;
+        }
+        // values
+      );
+    in
+    builtins.replaceStrings [ "darlingbuilder status" ] [ "darlingbuilder${one.whose} status" ] text;
 }

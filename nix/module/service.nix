@@ -1,4 +1,4 @@
-# The settings file, the unit, the user, Darling's wrapper; and what is refused before anything is built.
+# The settings files, the units, the users, Darling's wrappers: what each builder has of the machine.
 {
   config,
   lib,
@@ -7,123 +7,131 @@
 }:
 
 let
-  cfg = config.services.darling-builder;
-  option = name: "services.darling-builder.${name}";
-  inherit (import ./program.nix { inherit lib; }) facts;
+  top = config.services.darling-builder;
+  program = import ./program.nix { inherit lib; };
+  builders = program.enabled top;
+  each = of: lib.mkMerge (map of builders);
 
-  onDemand =
-    if cfg.settings.on_demand != null then cfg.settings.on_demand else facts.settings.on_demand.default;
-  name = lib.removeSuffix ".service" facts.unit;
-  user = if cfg.settings.user != null then cfg.settings.user else facts.settings.user.default;
+  service = lib.removeSuffix ".service";
+  socket = lib.removeSuffix ".socket";
+  timer = lib.removeSuffix ".timer";
 
-  file = (pkgs.formats.toml { }).generate "darlingbuilder.toml" (
-    lib.filterAttrsRecursive (_: value: value != null) cfg.settings
-  );
+  settingsFile =
+    one:
+    (pkgs.formats.toml { }).generate
+      (if program.isDefault one.name then "darlingbuilder.toml" else "darlingbuilder-${one.name}.toml")
+      (lib.filterAttrsRecursive (_: value: value != null) one.cfg.settings);
+
+  initial =
+    one:
+    builtins.replaceStrings [ "darling-builder" ] [ "darling-builder-init" ] (service one.names.unit);
+  starting = one: {
+    # The first start fetches the guest's Nix.
+    wants = [ "network-online.target" ];
+    after = [
+      "network-online.target"
+      "nix-daemon.socket"
+    ];
+    path = [
+      config.programs.ssh.package
+      config.nix.package
+      pkgs.shadow
+    ];
+    restartTriggers = [ (settingsFile one) ];
+  };
+
+  measured = one: one.setting "metrics_textfile" != "";
 
   # Written by the program, which refuses settings that are wrong together: such a system is not built.
-  unit = pkgs.runCommand "${name}-unit" { preferLocalBuild = true; } ''
-    mkdir -p $out/lib/systemd/system
-    ${cfg.toolPackage}/bin/darlingbuilder config unit --config ${file} > $out/lib/systemd/system/${facts.unit}
-    ${lib.optionalString onDemand ''
-      ${cfg.toolPackage}/bin/darlingbuilder config socket --config ${file} > $out/lib/systemd/system/${facts.socket}
-      ${cfg.toolPackage}/bin/darlingbuilder config proxy --config ${file} \
-        | sed "s|^ExecStart=[^ ]*|ExecStart=${config.systemd.package}/lib/systemd/systemd-socket-proxyd|" \
-        > $out/lib/systemd/system/${facts.proxy}
-    ''}
-  '';
-
-  own = lib.toList (config.nix.settings.extra-platforms or [ ]);
+  units =
+    one:
+    let
+      print =
+        what:
+        "${one.cfg.toolPackage}/bin/darlingbuilder${one.whose} config ${what} --config ${settingsFile one}";
+      into = unit: "> $out/lib/systemd/system/${unit}";
+    in
+    pkgs.runCommand "${one.names.alias}-unit" { preferLocalBuild = true; } ''
+      mkdir -p $out/lib/systemd/system
+      ${print "unit"} ${into one.names.unit}
+      ${lib.optionalString (one.setting "on_demand") ''
+        ${print "socket"} ${into one.names.socket}
+        ${print "proxy"} \
+          | sed "s|^ExecStart=[^ ]*|ExecStart=${config.systemd.package}/lib/systemd/systemd-socket-proxyd|" \
+          ${into one.names.proxy}
+      ''}${lib.optionalString (measured one) ''
+        ${print "metrics"} ${into one.names.metrics_service}
+        ${print "timer"} ${into one.names.metrics_timer}
+      ''}
+    '';
 in
 {
-  config = lib.mkIf cfg.enable {
-    assertions = [
-      {
-        assertion = pkgs.stdenv.hostPlatform.system == "x86_64-linux";
-        message = ''
-          ${option "enable"}: Darling runs programs of Intel's Macs, and this machine is a
-          ${pkgs.stdenv.hostPlatform.system}. Enable it on an x86_64-linux one, and let this one build there.
-        '';
-      }
-      {
-        assertion = config.nix.enable;
-        message = ''
-          ${option "enable"}: the host's Nix fills the guest's store, and nix.enable is false.
-          Set nix.enable = true.
-        '';
-      }
-      {
-        assertion = cfg.installNix -> cfg.nix.package == null;
-        message = ''
-          ${option "installNix"} and ${option "nix.package"} both choose the guest's Nix.
-          Keep one of them.
-        '';
-      }
-      {
-        assertion = cfg.installNix -> builtins.elem cfg.nixVersion facts.nix_versions;
-        message = ''
-          ${option "nixVersion"}: the store path of Nix ${cfg.nixVersion} for ${facts.system} is not known.
-          Known are ${lib.concatStringsSep ", " facts.nix_versions}. For any other, leave installNix out and set
-          ${option "nix.package"}, or ${option "settings"}.nix.tarball with nix.sha256.
-        '';
-      }
-      {
-        assertion = !(builtins.elem facts.system own);
-        message = ''
-          nix.settings.extra-platforms has ${facts.system}: Nix never sends a system that it counts as its own to
-          a builder. Remove it there.
-        '';
-      }
-    ];
-
-    warnings =
-      lib.optional
-        (cfg.settings.darling == null && cfg.package == null && !(config.security.wrappers ? darling))
-        ''
-          ${option "package"} is null, and nobody makes security.wrappers.darling: the service will not start unless
-          Darling's launcher is on its PATH, setuid root. Set ${option "package"} to a Darling: this nixpkgs has none.
-        '';
-
-    environment.etc.${lib.removePrefix "/etc/" facts.config_file}.source = file;
-    environment.systemPackages = [ cfg.toolPackage ];
+  config = lib.mkIf (builders != [ ]) {
+    environment.etc = each (one: {
+      ${lib.removePrefix "/etc/" one.names.config_file}.source = settingsFile one;
+    });
+    # Whichever builder it is asked about.
+    environment.systemPackages = [ top.toolPackage ];
 
     # One that is named otherwise is somebody else's, who describes it.
-    users = lib.mkIf (user == facts.settings.user.default) {
-      users.${user} = {
-        isSystemUser = true;
-        group = user;
-        description = "darlingbuilder's Darling guest";
-      };
-      groups.${user} = { };
-    };
+    users.users = each (
+      one:
+      lib.mkIf one.ownUser {
+        ${one.setting "user"} = {
+          isSystemUser = true;
+          group = one.setting "user";
+          description = "darlingbuilder's Darling guest";
+        };
+      }
+    );
+    users.groups = each (one: lib.mkIf one.ownUser { ${one.setting "user"} = { }; });
 
-    # By default, so that whoever makes this wrapper too has their way.
-    security.wrappers = lib.mkIf (cfg.setuidWrapper && cfg.package != null) {
-      darling = builtins.mapAttrs (_: lib.mkDefault) {
-        source = "${cfg.package}/bin/darling";
-        owner = "root";
-        group = "root";
-        setuid = true;
-      };
-    };
+    # By default, so that whoever makes such a wrapper too has their way.
+    security.wrappers = each (
+      one:
+      lib.mkIf (one.cfg.setuidWrapper && one.cfg.package != null) {
+        ${program.wrapperOf top one} = builtins.mapAttrs (_: lib.mkDefault) {
+          source = "${one.cfg.package}/bin/darling";
+          owner = "root";
+          group = "root";
+          setuid = true;
+        };
+      }
+    );
 
-    systemd.packages = [ unit ];
-    systemd.sockets = lib.mkIf onDemand {
-      ${lib.removeSuffix ".socket" facts.socket}.wantedBy = [ "sockets.target" ];
-    };
-    systemd.services.${name} = {
-      wantedBy = lib.optional (!onDemand) "multi-user.target";
-      # The first start fetches the guest's Nix.
-      wants = [ "network-online.target" ];
-      after = [
-        "network-online.target"
-        "nix-daemon.socket"
-      ];
-      path = [
-        config.programs.ssh.package
-        config.nix.package
-        pkgs.shadow
-      ];
-      restartTriggers = [ file ];
-    };
+    systemd.packages = map units builders;
+    systemd.sockets = each (
+      one:
+      lib.mkIf (one.setting "on_demand") {
+        ${socket one.names.socket}.wantedBy = [ "sockets.target" ];
+      }
+    );
+    systemd.timers = each (
+      one: lib.mkIf (measured one) { ${timer one.names.metrics_timer}.wantedBy = [ "timers.target" ]; }
+    );
+    systemd.services = lib.mkMerge [
+      (each (one: {
+        ${service one.names.unit} = starting one // {
+          wantedBy = lib.optional (!one.setting "on_demand") "multi-user.target";
+        };
+      }))
+      # Without it there would be no key, and no line that leads Nix here: nobody would ever be the first to connect.
+      (each (
+        one:
+        lib.mkIf (one.setting "on_demand") {
+          ${initial one} = starting one // {
+            description = "What leads to the x86_64-darwin Nix builder that waits for a connection";
+            wantedBy = [ "multi-user.target" ];
+            before = [ one.names.unit ];
+            serviceConfig = {
+              Type = "oneshot";
+              RemainAfterExit = true;
+              # Run by systemd, it leaves the builder itself down.
+              ExecStart = "${one.cfg.toolPackage}/bin/darlingbuilder${one.whose} init";
+            };
+          };
+        }
+      ))
+    ];
   };
 }

@@ -56,6 +56,7 @@ in
     }
   ) config.systemd.services;
   sockets = config.systemd.sockets;
+  timers = config.systemd.timers;
   unit = map (package: package.text) config.systemd.packages;
   programs = names config.environment.systemPackages;
   wrappers = config.security.wrappers;

@@ -20,6 +20,23 @@ let
       settings.port = pkgs.lib.mkForce 3333;
       settings.nix.tarball = "/srv/nix.tar.xz";
     })
+    (enabled {
+      onDemand = true;
+      instances.second = {
+        maxJobs = 2;
+        publicHostKey = key;
+        settings.metrics_textfile = "/srv/second.prom";
+      };
+      instances.third.onDemand = true;
+    })
+    # Refused by assertions, which are values.
+    (enabled {
+      instances.second = {
+        port = 2222;
+        sshKeyPath = "/var/lib/darling-builder/key";
+      };
+      instances.Third = { };
+    })
   ];
   refused = [
     (enabled { port = "2222"; })
@@ -27,6 +44,14 @@ let
     (enabled { limits.minFree = "1 GB"; })
     (enabled { settings.protocol = "http"; })
     (enabled { colour = "blue"; })
+    (enabled { instances.second.port = "2222"; })
+    (enabled { instances.second.settings.instance = "third"; })
+    (enabled { instances.second.colour = "blue"; })
+    (enabled { settings.instance = "second"; })
+    (enabled {
+      onDemand = false;
+      settings.on_demand = true;
+    })
     (enabled {
       port = 4444;
       settings.port = 3333;
@@ -57,7 +82,13 @@ let
           fileSystems."/".device = "/dev/null";
           system.stateVersion = pkgs.lib.trivial.release;
         }
-        (enabled { maxJobs = 4; })
+        (enabled {
+          maxJobs = 4;
+          instances.second = {
+            onDemand = true;
+            settings.metrics_textfile = "/srv/second.prom";
+          };
+        })
       ];
     }).config;
   broken = builtins.filter (one: !one.assertion) machine.assertions;
@@ -65,12 +96,17 @@ in
 assert differing == [ ];
 assert forgiven == [ ];
 assert broken == [ ];
-assert pkgs.lib.hasInfix "Host darling-builder" machine.environment.etc."ssh/ssh_config".text;
+assert pkgs.lib.hasInfix "Host darling-builder\n" machine.environment.etc."ssh/ssh_config".text;
+assert pkgs.lib.hasInfix "Host darling-builder-second\n" machine.environment.etc."ssh/ssh_config".text;
+assert machine.systemd.sockets ? "darling-builder@second";
 pkgs.runCommand "darlingbuilder-evaluation"
   {
-    unit = machine.systemd.packages;
+    units = machine.systemd.packages;
   }
   ''
-    grep -r --include=darling-builder.service -h '^ExecStartPre=+/nix/store/.*/bin/darlingbuilder init$' $unit
+    grep -r --include=darling-builder.service -h '^ExecStartPre=+/nix/store/.*/bin/darlingbuilder init$' $units
+    grep -r --include=darling-builder@second.service -h \
+      '^ExecStartPre=+/nix/store/.*/bin/darlingbuilder init --instance=second$' $units
+    grep -r --include=darling-builder-metrics@second.service -h 'darlingbuilder metrics --textfile=/srv/second.prom' $units
     touch $out
   ''

@@ -34,13 +34,17 @@ in
 
     systemd.package = required types.package;
     systemd.sockets = of (attributes { wantedBy = of (types.listOf types.str) [ ]; }) { };
+    systemd.timers = of (attributes { wantedBy = of (types.listOf types.str) [ ]; }) { };
     systemd.packages = of (types.listOf types.package) [ ];
     systemd.services = of (attributes {
       wantedBy = of (types.listOf types.str) [ ];
+      description = of types.str "";
+      before = of (types.listOf types.str) [ ];
       wants = of (types.listOf types.str) [ ];
       after = of (types.listOf types.str) [ ];
       path = of (types.listOf types.package) [ ];
       restartTriggers = of (types.listOf types.anything) [ ];
+      serviceConfig = of (types.attrsOf types.anything) { };
     }) { };
 
     programs.ssh.extraConfig = of types.lines "";

@@ -10,7 +10,7 @@ from darlingbuilder.commands import config as command
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ConfigError
-from tests.names import PROXY, SOCKET, UNIT
+from tests.names import METRICS_TIMER, PROXY, SOCKET, UNIT
 
 
 def load(tmp_path: Path, toml: str) -> Config:
@@ -70,3 +70,16 @@ def test_socket_and_proxy_are_there_for_a_builder_on_demand_alone(tmp_path: Path
     assert "127.0.0.1:2223" in command.unit(wanted, PROXY)
     with pytest.raises(ConfigError, match=r"there is no darling-builder\.socket: on_demand is false"):
         command.unit(load(tmp_path, ""), SOCKET)
+
+
+def test_the_units_of_the_metrics_are_there_for_whoever_wants_them_alone(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('metrics_textfile = "/srv/a.prom"\nstate = "/srv/builder"\n')
+    wanted = config.load(file=file, environment={}, flags={"instance": "second"})
+    names = wanted.settings.names
+
+    [start] = [line for line in command.unit(wanted, names.metrics_service).splitlines() if "ExecStart=" in line]
+    assert start.endswith(" metrics --textfile=/srv/a.prom --instance=second --state=/srv/builder")
+    assert "OnUnitActiveSec=60" in command.unit(wanted, names.metrics_timer)
+    with pytest.raises(ConfigError, match=r"there is no darling-builder-metrics\.timer: metrics_textfile is unset"):
+        command.unit(load(tmp_path, ""), METRICS_TIMER)

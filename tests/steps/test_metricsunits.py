@@ -54,7 +54,9 @@ def test_where_nobody_asks_there_is_none(world: FakeWorld) -> None:
 
 
 def test_asked_for_or_no_longer_it_is_drift(world: FakeWorld) -> None:
-    wanted, unwanted = (MetricsUnits(Instance(), world, path, "true") for path in (TEXTFILE, None))
+    wanted, unwanted = (
+        MetricsUnits(Instance(), world, path, "true", "metrics_textfile is unset") for path in (TEXTFILE, None)
+    )
     assert [drift.detail for drift in wanted.check()] == ["absent", "absent"]
     wanted.apply()
     assert {drift.detail for drift in unwanted.check()} == {"is not wanted: metrics_textfile is unset"}

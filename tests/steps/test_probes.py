@@ -279,6 +279,19 @@ def test_what_somebody_else_registers_is_used_though_register_is_off(tmp_path: P
     assert access.pinned == (KEY,)
 
 
+def test_nix_is_told_of_the_builder_alone_where_it_might_choose_another(tmp_path: Path) -> None:
+    ours = b"ssh-ng://darling-builder x86_64-darwin /root/key 8 1 - -\n"
+    for other, chosen in ((b"ssh://box x86_64-linux\n", False), (b"ssh://mac x86_64-linux,x86_64-darwin\n", True)):
+        host = make_host(tmp_path / str(chosen), machines=ours + other)
+
+        access = Access(Settings(register=False), host.world, tmp_path)
+
+        assert (access.builders is not None) == chosen
+        if access.builders:
+            assert parse(access.builders).host == "darling-builder"
+            assert "NIX_SSHOPTS" not in access.environment
+
+
 def test_a_builder_out_of_service_is_named_so_by_test(tmp_path: Path) -> None:
     host = make_host(tmp_path)
     settings = Settings()

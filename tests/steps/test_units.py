@@ -15,7 +15,7 @@ from darlingbuilder.steps import units as step
 from darlingbuilder.steps.units import Units, installed_state, program
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
-from tests.names import UNIT, UNIT_FILE
+from tests.names import METRICS_SERVICE, METRICS_TIMER, METRICS_TIMER_FILE, UNIT, UNIT_FILE
 
 
 @pytest.fixture
@@ -252,6 +252,20 @@ def test_a_unit_that_the_system_should_bring_and_does_not_is_asked_for(world: Fa
     units.revert()
 
     assert "darlingbuilder config unit" in raised.value.hint
+
+
+def test_the_metrics_units_are_the_system_s_to_bring_as_well(world: FakeWorld) -> None:
+    Units(chosen(metrics_textfile="/srv/a.prom"), world).apply()
+    world.systemd.packaged.add(UNIT)
+    relying = Units(chosen(install_unit="false", metrics_textfile="/srv/a.prom"), world)
+
+    with pytest.raises(PrerequisiteError, match=r"darling-builder-metrics\.service is not-found"):
+        relying.apply()
+    assert world.host.read(METRICS_TIMER_FILE) is None
+
+    world.systemd.packaged |= {METRICS_SERVICE, METRICS_TIMER}
+    relying.apply()
+    assert relying.check() == []
 
 
 def test_a_unit_of_ours_makes_way_for_the_one_that_the_system_brings(units: Units, world: FakeWorld) -> None:

@@ -48,6 +48,7 @@ let
     splitString = mark: text: builtins.filter builtins.isString (builtins.split (escape mark) text);
     optionalString = wanted: text: if wanted then text else "";
     hasInfix = part: text: builtins.replaceStrings [ part ] [ "" ] text != text;
+    hasPrefix = start: text: builtins.substring 0 (builtins.stringLength start) text == start;
     removePrefix =
       start: text:
       let

@@ -257,6 +257,7 @@ in
     mkMerge
     showOption
     ;
+  mkOptionDefault = mkOverride ofDefaults;
   mkDefault = mkOverride 1000;
   mkForce = mkOverride 50;
   mkBefore = mkOrder 500;
