@@ -149,6 +149,7 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
         yield "build", _build(build)
     for key in view.keys:
         yield f"{key.name} key", f"{key.fingerprint or 'cannot be read'} {key.path}"
+    yield from _others(view)
     yield "last test", _tested(view)
     if view.breaker:
         yield "out of service", f"since {screen.ago(view.breaker.since)}: {view.breaker.reason}"
@@ -177,6 +178,14 @@ def _store(store: Usage) -> str:
 def _build(build: Build) -> str:
     what = build.derivation or " ".join(build.outputs) or "a session that copies or asks"
     return f"{what}, {screen.span(time.time() - build.since)}" if build.since else what
+
+
+def _others(view: Overview) -> Iterator[tuple[str, str]]:
+    """Say where other machines may come, and which may build."""
+    if view.exposed:
+        yield "open to others", ", ".join(view.exposed)
+    if view.clients:
+        yield "clients", ", ".join(one.name if one.usable else f"{one.name} (not let in)" for one in view.clients)
 
 
 def _tested(view: Overview) -> str:
