@@ -78,7 +78,8 @@ class Overview(msgspec.Struct, frozen=True):
     are in force, null where nothing is served; ``banner``: what the guest's sshd answers; ``waiting``: whether a
     connection to the port would start the builder, null without ``on_demand``; ``store``: what the guest's store
     takes, null where it has none; ``exposed``: where others than this machine may reach the port, ``clients``: which
-    of them may build; ``breaker``: since when, and why, Nix is told to send nothing; ``errors``: why parts of this are not known.
+    of them may build; ``breaker``: since when, and why, Nix is told to send nothing; ``errors``: why parts of this
+    are not known.
     """
 
     instance: str
