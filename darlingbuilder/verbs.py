@@ -1,6 +1,7 @@
 """The verbs: what each is called, takes and needs, and which module does it."""
 
 import argparse
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,17 +47,19 @@ class Verb:
 
 def _count(text: str) -> int:
     """Read how many."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
     """Read a time that one can wait for."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not 0 < number <= _LONGEST_WAIT:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, of more than 0, up to {_LONGEST_WAIT}")
     return number
 
 
@@ -66,7 +69,7 @@ def _key(name: str, text: str) -> Argument:
 
 _JSON = Argument("--json", "print JSON")
 _TIMEOUT = Argument(
-    "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
+    "--timeout", "seconds that all of it may take [300]", {"type": _seconds, "default": 300.0, "metavar": "SECONDS"}
 )
 _SCHEMA = Argument("--schema", "print the JSON Schema of what --json prints")
 _WATCH = Argument(
@@ -257,7 +260,7 @@ VERBS = (
             Argument(
                 "--timeout",
                 "seconds that rotate and import wait for builds that know the old host key alone [600]",
-                {"type": float, "default": 600.0, "metavar": "SECONDS"},
+                {"type": _seconds, "default": 600.0, "metavar": "SECONDS"},
             ),
             _JSON,
         ),
