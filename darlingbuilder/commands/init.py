@@ -4,6 +4,7 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 
 from darlingbuilder.commands.context import Context, say
 from darlingbuilder.commands.status import show_found
@@ -19,6 +20,7 @@ from darlingbuilder.verbs import as_typed
 
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
 _HOOK_PATIENCE = 120.0
+_EXPERIMENTAL = ("nix-command", "flakes")
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
@@ -106,8 +108,18 @@ def _farewell(context: Context, changed: Sequence[str]) -> str:
             f"The builder {runs} on 127.0.0.1:{port}, for programs alone: the guest builds nothing. Next:\n"
             "  darlingbuilder shell /nix/store/…/bin/PROGRAM"
         )
-    return (
-        f"The builder {runs} on 127.0.0.1:{port}. Next:\n"
-        "  darlingbuilder test\n"
-        "  nix build nixpkgs#hello --eval-system x86_64-darwin"
-    )
+    return f"The builder {runs} on 127.0.0.1:{port}. Next:\n  darlingbuilder test\n  {_example(context)}"
+
+
+def _example(context: Context) -> str:
+    """Give a build to try, with what this machine's Nix has to be told for it."""
+    # Only here: reading the table takes time that a converged run need not spend.
+    from darlingbuilder.core import compatibility  # noqa: PLC0415 - as above
+
+    enabled = ""
+    # It is an example: a Nix that does not answer is told of elsewhere.
+    with suppress(BuilderError):
+        enabled = str(context.world.nix.settings().get("experimental-features", ""))
+    wanted = [feature for feature in _EXPERIMENTAL if feature not in enabled]
+    allowed = f" --extra-experimental-features '{' '.join(wanted)}'" if wanted else ""
+    return f"{compatibility.example()}{allowed}"
