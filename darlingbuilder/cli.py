@@ -79,13 +79,14 @@ def main(words: Sequence[str] | None = None) -> int:
     # Both end a command in the same way: what it began is left for the next «init» to go on from.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     streams.secure()
+    given = sys.argv[1:] if words is None else words
     try:
-        return _run(_parsed(sys.argv[1:] if words is None else words))
+        return _run(_parsed(given))
     except BuilderError as error:
         log.complain(f"{log.COMPLAINT}{error}\n  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
-        log.complain(f"{log.COMPLAINT}interrupted\n  what was begun is finished by: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}interrupted\n  {misread.after_interruption(given)}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader (a pager, head) has gone
         _abandon_output()

@@ -33,7 +33,8 @@ class Verb:
     """A command: ``run(context, arguments)`` of ``darlingbuilder.commands.<module>``.
 
     ``takes_settings``: every setting is a flag of it. ``needs_root``: it reads or changes what is root's.
-    ``overview``: its line there, where its help does not fit on one, or is not of it alone.
+    ``overview``: its line there, where its help does not fit on one, or is not of it alone. ``finished_by``: the verb
+    that goes on where this one was interrupted; None where it changes nothing.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Verb:
     takes_settings: bool = False
     needs_root: bool = True
     overview: str | None = None
+    finished_by: str | None = "init"
 
 
 def _count(text: str) -> int:
@@ -127,6 +129,7 @@ VERBS = (
         "show the builder and every difference; exit 3 if there is one",
         (_JSON, _SCHEMA, _WATCH, _ALL),
         overview="show the builder, and how it differs from its settings",
+        finished_by=None,
     ),
     Verb(
         "top",
@@ -140,6 +143,7 @@ VERBS = (
             Argument("--timeout", "seconds that a builder gets to answer [5]", _FIVE_SECONDS),
         ),
         overview="show all builders of this machine's Nix",
+        finished_by=None,
     ),
     Verb(
         "start",
@@ -170,6 +174,7 @@ VERBS = (
         "connect as nix-daemon does, layer by layer, and build a derivation",
         (_JSON, Argument("--no-build", "stop before the build"), _TIMEOUT),
         overview="connect as nix-daemon does, and build a derivation",
+        finished_by=None,
     ),
     Verb(
         "push",
@@ -177,6 +182,7 @@ VERBS = (
         "copy closures from this machine's store into the guest's",
         (_PATHS, _JSON),
         overview="copy closures into the guest's store; and back",
+        finished_by="push",
     ),
     Verb(
         "pull",
@@ -184,12 +190,14 @@ VERBS = (
         "copy closures from the guest's store into this machine's; unsigned as they are, the guest is trusted",
         (_PATHS, _JSON),
         overview=BESIDE,
+        finished_by="pull",
     ),
     Verb(
         "shell",
         "shell",
         "run a command, or a shell, in the guest",
         (Argument("command", "the command and its arguments", {"nargs": argparse.REMAINDER}),),
+        finished_by=None,
     ),
     Verb(
         "logs",
@@ -216,6 +224,7 @@ VERBS = (
         ),
         needs_root=False,
         overview="show the journal; print metrics for Prometheus",
+        finished_by=None,
     ),
     Verb(
         "metrics",
@@ -229,6 +238,7 @@ VERBS = (
             ),
         ),
         overview=BESIDE,
+        finished_by=None,
     ),
     Verb(
         "doctor",
@@ -238,6 +248,7 @@ VERBS = (
         takes_settings=True,
         needs_root=False,
         overview="check what the machine must bring along",
+        finished_by=None,
     ),
     Verb(
         "config",
@@ -247,6 +258,7 @@ VERBS = (
         takes_settings=True,
         needs_root=False,
         overview="show every setting with its origin, or print a unit",
+        finished_by=None,
     ),
     Verb(
         "keys",
@@ -265,6 +277,7 @@ VERBS = (
             _JSON,
         ),
         overview="show, rotate or import the keys",
+        finished_by="keys rotate",
     ),
     Verb(
         "client",
@@ -284,6 +297,7 @@ VERBS = (
         "print what another machine needs to build here, ready to be put in its configuration",
         _EXPORT,
         overview=BESIDE,
+        finished_by=None,
     ),
     Verb(
         "reset",
@@ -309,6 +323,7 @@ VERBS = (
         "withdraw everything that init made; keys and snapshots are kept",
         (Argument("--purge", "delete the keys and the snapshots, too"),),
         overview="withdraw everything that init made",
+        finished_by="uninstall",
     ),
     Verb(
         "gc",
@@ -320,6 +335,7 @@ VERBS = (
             _JSON,
         ),
         overview="collect the guest's garbage, by its own Nix",
+        finished_by="gc",
     ),
     Verb(
         "man",
@@ -334,6 +350,7 @@ VERBS = (
         ),
         needs_root=False,
         overview="print a manual page; print what a shell completes",
+        finished_by=None,
     ),
     Verb(
         "completion",
@@ -342,6 +359,7 @@ VERBS = (
         (Argument("shell", "the shell", {"choices": ["bash", "zsh", "fish"]}),),
         needs_root=False,
         overview=BESIDE,
+        finished_by=None,
     ),
 )
 

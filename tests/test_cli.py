@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder import cli
+from darlingbuilder import cli, misread
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.verbs import VERBS, as_typed
 
@@ -80,6 +80,20 @@ def test_a_remedy_names_the_builder_that_it_is_about(capsys: pytest.CaptureFixtu
     assert cli.main(["--instance", "second", "start", f"--state={tmp_path}"]) != ExitCode.OK
     said = capsys.readouterr().err
     assert "darlingbuilder --instance second init" in said or "sudo" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("init", "finished by: darlingbuilder init"),
+        ("--instance test reset --yes", "finished by: darlingbuilder init"),
+        ("--instance=b keys rotate", "finished by: darlingbuilder keys rotate"),
+        ("uninstall", "finished by: darlingbuilder uninstall"),
+        ("test --json", "nothing to be finished"),
+    ],
+)
+def test_what_was_interrupted_is_finished_by_what_finishes_it(words: str, said: str) -> None:
+    assert said in misread.after_interruption(words.split())
 
 
 def test_in_a_remedy_only_commands_are_changed() -> None:

@@ -232,7 +232,9 @@ def test_a_signal_ends_it_with_its_code_and_what_to_do(number: signal.Signals) -
         _, err = started.communicate(timeout=60)
     # then
     assert started.returncode == ExitCode.INTERRUPTED
-    assert err == "darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init\n"
+    message, remedy = err.splitlines()
+    assert message == "darlingbuilder: interrupted"
+    assert remedy.startswith("  there is nothing to be finished")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -48,12 +48,15 @@ class KeyView(msgspec.Struct, frozen=True):
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Do what the action says."""
     context.require_builder()
+    if arguments.copy and arguments.action != "import":
+        raise UsageError(f"keys {arguments.action} takes no --copy", hint="keys import --user FILE --copy takes it")
     given = {role: getattr(arguments, role.value) for role in Role if getattr(arguments, role.value) is not None}
     {"show": _show, "rotate": _rotate, "import": _import}[arguments.action](context, arguments, given)
     return ExitCode.OK
 
 
 def _show(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
+    _refuse_files(given, "keys show shows the keys that there are")
     found = [one for one in listed(context.settings, context.world) if not given or one.role in given]
     if arguments.json:
         say_json([_view(one) for one in found])
@@ -63,8 +66,7 @@ def _show(context: Context, arguments: Namespace, given: dict[Role, str]) -> Non
 
 
 def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
-    if any(file != NO_FILE for file in given.values()):
-        raise UsageError("keys rotate makes the new keys itself", hint="keys import takes them from a FILE")
+    _refuse_files(given, "keys rotate makes the new keys itself")
     roles = list(given) or list(Role)
     with _alone(context):
         successions = _successions(context, roles)
@@ -72,6 +74,11 @@ def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
             for succession in successions:
                 succession.generate()
         _replace(context, roles, arguments.timeout)
+
+
+def _refuse_files(given: dict[Role, str], why: str) -> None:
+    if any(file != NO_FILE for file in given.values()):
+        raise UsageError(f"{why}, and takes no FILE", hint="keys import takes them from a FILE")
 
 
 def _import(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
