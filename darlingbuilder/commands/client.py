@@ -10,7 +10,7 @@ from darlingbuilder.adapters import journal
 from darlingbuilder.adapters.accounts import required
 from darlingbuilder.adapters.journal import Admission
 from darlingbuilder.commands import screen
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, confirm, say, say_json
 from darlingbuilder.core import clientkey, lock, log
 from darlingbuilder.core.errors import ExitCode, KeyFileError, UsageError
 from darlingbuilder.core.keypair import PublicKey
@@ -67,9 +67,9 @@ def _add(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json(_view_of(context, name))
         return
-    say(f"The client {name} may build here{'' if is_new else ' already'}: {key.kind} {key.fingerprint}")
+    confirm(f"The client {name} may build here{'' if is_new else ' already'}: {key.kind} {key.fingerprint}")
     if is_new:
-        say("What it needs for that is printed by: darlingbuilder export")
+        confirm("What it needs for that is printed by: darlingbuilder export")
 
 
 def _list(context: Context, arguments: Namespace) -> None:
@@ -97,7 +97,7 @@ def _remove(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json({"name": name, "ended": ended.ended, "unknown": ended.unknown})
         return
-    say(f"The client {name} is let in no longer; {ended.ended} connection(s) of it were ended.")
+    confirm(f"The client {name} is let in no longer; {ended.ended} connection(s) of it were ended.")
     if ended.unknown:
         log.warning(
             "connections are left of which the journal does not say by whose key they came",

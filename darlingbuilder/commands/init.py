@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 
-from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands.context import Context, confirm
 from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
@@ -56,7 +56,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
         converge(plan.service, announce=announce)
         if plan.service.name in changed:
             _recheck(plan)
-        say(as_typed(_farewell(context, changed), context.called.settings.instance))
+        confirm(as_typed(_farewell(context, changed), context.called.settings.instance))
     return ExitCode.OK
 
 

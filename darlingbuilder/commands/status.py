@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import marker, serving, size
@@ -159,9 +160,11 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
 
 def _unit(view: Overview) -> Iterator[str]:
     yield view.state
+    # systemd keeps both, also of a service that was stopped in good order.
+    is_down = view.state.startswith(Activity.INACTIVE.value)
     if view.since:
-        yield f"since {screen.ago(view.since)}"
-    if view.message:
+        yield f"{'last started' if is_down else 'since'} {screen.ago(view.since)}"
+    if view.message and not is_down:
         yield serving.place(view.message)
     if view.restarts:
         yield f"{view.restarts} restart(s)"

@@ -8,7 +8,7 @@ import msgspec
 
 from darlingbuilder.adapters.nixcopy import Freight
 from darlingbuilder.commands import progress
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, confirm, say_json
 from darlingbuilder.core import lock, size
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.transfer import Direction, Transfer, store_paths
@@ -49,7 +49,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.json:
         say_json(TransferView(list(freight.paths), len(freight.present), freight.size, seconds))
     else:
-        say(_told(freight, seconds, shared=direction is Direction.PUSH and settings.shares_store))
+        confirm(_told(freight, seconds, shared=direction is Direction.PUSH and settings.shares_store))
     return ExitCode.OK
 
 

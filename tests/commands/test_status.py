@@ -105,6 +105,15 @@ def test_every_difference_is_named_and_gives_3(made: FakeWorld, capsys: pytest.C
     assert f"  drift service: {UNIT}: is inactive (dead)" in lines
 
 
+def test_of_one_that_is_down_it_is_said_when_it_was_started(
+    made: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.systemd.tell(UNIT, "shutting the container down")
+    made.systemd.stop(UNIT)
+    assert text(made, capsys)[1][0].startswith(f"{UNIT}: inactive (dead), last started 0 s ago (")
+    assert not any("shutting" in line for line in text(made, capsys)[1])
+
+
 def test_without_a_builder_that_is_all_there_is_to_say(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = text(world, capsys)
 
