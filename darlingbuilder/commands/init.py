@@ -3,9 +3,10 @@
 import os
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from darlingbuilder.commands import progress
 from darlingbuilder.commands.context import Context, confirm
 from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
@@ -39,11 +40,21 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
 def make(context: Context, plan: Plan) -> ExitCode:
     """Converge to ``plan`` whatever the machine lacks; as the unit's hook, all but the service itself."""
     hook = _is_hook()
+    with progress.steps() as at:
+        changed = _converged(context, plan, at, hook=hook)
+    if not hook:
+        confirm(as_typed(_farewell(context, changed), context.called.settings.instance))
+    return ExitCode.OK
+
+
+def _converged(context: Context, plan: Plan, at: Callable[[str], None], *, hook: bool) -> list[str]:
+    """Converge, tell ``at`` which step is applied, and give all that were."""
     changed: list[str] = []
 
     def announce(step: str, drift: Sequence[Drift]) -> None:
         changed.append(step)
         told(step, drift)
+        at(step)
 
     purpose, patience = (lock.STARTING, _HOOK_PATIENCE) if hook else ("init", 0)
     place = context.world.host.real(context.called.settings.names.lock)
@@ -56,8 +67,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
         converge(plan.service, announce=announce)
         if plan.service.name in changed:
             _recheck(plan)
-        confirm(as_typed(_farewell(context, changed), context.called.settings.instance))
-    return ExitCode.OK
+    return changed
 
 
 def _pause(context: Context) -> None:
