@@ -2,7 +2,6 @@
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import msgspec
 
@@ -10,7 +9,7 @@ from darlingbuilder.adapters import journal
 from darlingbuilder.adapters.accounts import required
 from darlingbuilder.adapters.journal import Admission
 from darlingbuilder.commands import screen
-from darlingbuilder.commands.context import Context, confirm, say, say_json
+from darlingbuilder.commands.context import Context, confirm, here, say, say_json
 from darlingbuilder.core import clientkey, lock, log
 from darlingbuilder.core.errors import ExitCode, KeyFileError, UsageError
 from darlingbuilder.core.keypair import PublicKey
@@ -120,7 +119,7 @@ def _end(context: Context, gone: KnownClient) -> Ended:
 def _handed_in(context: Context, file: str) -> PublicKey:
     if file == STANDARD_INPUT:
         return clientkey.handed_in(sys.stdin.buffer.read(_LONGEST_FILE), "standard input")
-    path = Path(file).absolute()
+    path = here() / file
     try:
         content = context.world.host.read(path)
     except OSError as error:

@@ -56,6 +56,14 @@ def of(called: Config, *, as_called: bool) -> Context:
     return Context(called, found, real.world(chosen.settings))
 
 
+def here() -> Path:
+    """Give the working directory; the root where it was removed, so that what is named from there is not found."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
+
+
 def say(text: str) -> None:
     """Print a result."""
     sys.stdout.write(f"{text}\n")

@@ -21,7 +21,7 @@ from darlingbuilder.verbs import as_typed
 
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
 _HOOK_PATIENCE = 120.0
-_EXPERIMENTAL = ("nix-command", "flakes")
+_WITH_FLAKES = " --extra-experimental-features 'nix-command flakes'"
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
@@ -130,6 +130,5 @@ def _example(context: Context) -> str:
     # It is an example: a Nix that does not answer is told of elsewhere.
     with suppress(BuilderError):
         enabled = str(context.world.nix.settings().get("experimental-features", ""))
-    wanted = [feature for feature in _EXPERIMENTAL if feature not in enabled]
-    allowed = f" --extra-experimental-features '{' '.join(wanted)}'" if wanted else ""
-    return f"{compatibility.example()}{allowed}"
+    # Asked by the «nix» command, Nix always names nix-command itself; whoever has flakes has that as well.
+    return compatibility.example() + ("" if "flakes" in enabled else _WITH_FLAKES)

@@ -3,12 +3,11 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import msgspec
 
 from darlingbuilder.adapters.buildhooks import NixHooks
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, here, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.lock import Lock
@@ -87,9 +86,7 @@ def _import(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
     with _alone(context):
         successions = _successions(context, list(given))
         with _locked(context, "keys import"):
-            roles = [
-                one.role for one in successions if one.bring(Path(given[one.role]).absolute(), copy=arguments.copy)
-            ]
+            roles = [one.role for one in successions if one.bring(here() / given[one.role], copy=arguments.copy)]
         if roles:
             _replace(context, roles, arguments.timeout)
         else:

@@ -1,5 +1,6 @@
 """How views are shown: as tables on a terminal, as plain lines elsewhere, once or refreshed in place."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "drift": "yellow", "error": "red", "note": "cyan", "up": "green", "down": "red"}
 # A date and a time.
 _SHORT = 19
+# So narrow that even short cells may not all find room.
+_NARROW = 60
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -55,12 +58,13 @@ def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> "Rend
     from rich.text import Text  # noqa: PLC0415 - as above
 
     cells = list(rows)
+    is_narrow = shutil.get_terminal_size().columns < _NARROW
     names = header or tuple("" for _ in cells[:1] for _ in cells[0])
     drawn = Table(box=None, show_header=bool(header), header_style="bold", pad_edge=False)
     for number, name in enumerate(names):
         style = None if number or header else "bold"
         longest = max((len(row[number]) for row in cells), default=0)
-        kept = longest <= _SHORT if header else number < len(names) - 1
+        kept = longest <= _SHORT and not is_narrow if header else number < len(names) - 1
         drawn.add_column(name, style=style, no_wrap=kept, overflow="fold")
     for row in cells:
         drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))

@@ -73,7 +73,7 @@ def test_a_builder_is_made_and_the_next_steps_are_named(world: FakeWorld, capsys
     ("features", "more"),
     [
         (["flakes", "nix-command"], ""),
-        (["nix-command"], " --extra-experimental-features 'flakes'"),
+        (["nix-command"], " --extra-experimental-features 'nix-command flakes'"),
         ([], " --extra-experimental-features 'nix-command flakes'"),
     ],
 )

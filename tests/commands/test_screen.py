@@ -29,6 +29,18 @@ def test_a_long_cell_takes_no_column_away(width: int) -> None:
     assert "".join(line[begin:end].strip() for line in lines[1:]).replace(" ", "") == FINGERPRINT.replace(" ", "")
 
 
+def test_in_a_narrow_terminal_every_column_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    row = ("laptop.example.org", "2026-11-21 11:12:51", FINGERPRINT, "ci")
+
+    shown = drawn(40, ("NAME", "SINCE", "KEY", "COMMENT"), row)
+
+    begins = [shown.splitlines()[0].find(name) for name in ("NAME", "SINCE", "KEY")]
+    assert begins == sorted(begins)
+    assert -1 not in begins
+    assert len("".join(shown.splitlines()[1:]).replace(" ", "")) == len("".join(row).replace(" ", ""))
+
+
 def test_short_cells_stay_on_one_line() -> None:
     assert drawn(40, ("STATE", "SLOTS"), ("active (running)", "0/4")).splitlines() == [
         "STATE             SLOTS",
