@@ -12,6 +12,7 @@ from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Start
 from darlingbuilder.commands import progress
 
+_END = b"<END>"
 SHOWING = """
 from darlingbuilder.commands import progress
 with progress.bytes_moved("copying", 3 * 2**20, quiet=False) as moved:
@@ -89,8 +90,10 @@ def on_terminal(tmp_path: Path, environment: dict[str, str], script: str = SHOWI
     with open(theirs, "wb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
         running = process.spawn(sys.executable, "-c", script, start=start, log=terminal)
         assert running.wait(30) == 0
-        # Without it, a script that shows nothing would have us wait for ever.
-        os.write(theirs, b"\n")
-        shown = os.read(ours, 100_000).decode().removesuffix("\r\n")
+        # A terminal gives what it was shown in portions, and has no end of its own.
+        os.write(theirs, _END)
+        shown = b""
+        while not shown.endswith(_END):
+            shown += os.read(ours, 100_000)
     os.close(ours)
-    return shown
+    return shown.removesuffix(_END).decode()
