@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from darlingbuilder import __version__
-from darlingbuilder.core import config, log
+from darlingbuilder import __version__, misread
+from darlingbuilder.core import config, log, streams
 from darlingbuilder.core.config import Setting
 from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
 from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb, as_typed
@@ -67,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
         for argument in verb.arguments:
             sub.add_argument(argument.name, help=argument.help, **argument.options)
         _add_common(sub)
+        if verb.takes_settings:
+            # All of them there would fill the screen; they have a list of their own below.
+            sub.usage = f"{sub.format_usage().removeprefix('usage: ').rstrip()} [--SETTING VALUE]..."
         _add_settings(sub, list(config.table().values()) if verb.takes_settings else _WHOSE)
     return top
 
@@ -75,13 +78,15 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the only place where an exception becomes an exit code."""
     # Both end a command in the same way: what it began is left for the next «init» to go on from.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    streams.secure()
+    given = sys.argv[1:] if words is None else words
     try:
-        return _run(parser().parse_args(words))
+        return _run(_parsed(given))
     except BuilderError as error:
         log.complain(f"{log.COMPLAINT}{error}\n  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
-        log.complain(f"{log.COMPLAINT}interrupted\n  what was begun is finished by: darlingbuilder init")
+        log.complain(f"{log.COMPLAINT}interrupted\n  {misread.after_interruption(given)}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader (a pager, head) has gone
         _abandon_output()
@@ -93,6 +98,13 @@ def main(words: Sequence[str] | None = None) -> int:
         where = f": {error.filename}" if error.filename else ""
         log.complain(f"{log.COMPLAINT}{error.strerror}{where}\n  make room, then: darlingbuilder init")
         return ExitCode.FAILED
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    misread.refuse_other_verbs(words)
+    arguments, left = parser().parse_known_args(words)
+    misread.refuse_left(arguments.verb, left)
+    return arguments
 
 
 def _abandon_output() -> None:

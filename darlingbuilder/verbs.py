@@ -1,6 +1,7 @@
 """The verbs: what each is called, takes and needs, and which module does it."""
 
 import argparse
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,8 @@ class Verb:
     """A command: ``run(context, arguments)`` of ``darlingbuilder.commands.<module>``.
 
     ``takes_settings``: every setting is a flag of it. ``needs_root``: it reads or changes what is root's.
-    ``overview``: its line there, where its help does not fit on one, or is not of it alone.
+    ``overview``: its line there, where its help does not fit on one, or is not of it alone. ``finished_by``: the verb
+    that goes on where this one was interrupted; None where it changes nothing.
     """
 
     name: str
@@ -42,21 +44,24 @@ class Verb:
     takes_settings: bool = False
     needs_root: bool = True
     overview: str | None = None
+    finished_by: str | None = "init"
 
 
 def _count(text: str) -> int:
     """Read how many."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
     """Read a time that one can wait for."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not 0 < number <= _LONGEST_WAIT:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, of more than 0, up to {_LONGEST_WAIT}")
     return number
 
 
@@ -66,7 +71,7 @@ def _key(name: str, text: str) -> Argument:
 
 _JSON = Argument("--json", "print JSON")
 _TIMEOUT = Argument(
-    "--timeout", "seconds that all of it may take [300]", {"type": float, "default": 300.0, "metavar": "SECONDS"}
+    "--timeout", "seconds that all of it may take [300]", {"type": _seconds, "default": 300.0, "metavar": "SECONDS"}
 )
 _SCHEMA = Argument("--schema", "print the JSON Schema of what --json prints")
 _WATCH = Argument(
@@ -124,6 +129,7 @@ VERBS = (
         "show the builder and every difference; exit 3 if there is one",
         (_JSON, _SCHEMA, _WATCH, _ALL),
         overview="show the builder, and how it differs from its settings",
+        finished_by=None,
     ),
     Verb(
         "top",
@@ -137,6 +143,7 @@ VERBS = (
             Argument("--timeout", "seconds that a builder gets to answer [5]", _FIVE_SECONDS),
         ),
         overview="show all builders of this machine's Nix",
+        finished_by=None,
     ),
     Verb(
         "start",
@@ -167,6 +174,7 @@ VERBS = (
         "connect as nix-daemon does, layer by layer, and build a derivation",
         (_JSON, Argument("--no-build", "stop before the build"), _TIMEOUT),
         overview="connect as nix-daemon does, and build a derivation",
+        finished_by=None,
     ),
     Verb(
         "push",
@@ -174,6 +182,7 @@ VERBS = (
         "copy closures from this machine's store into the guest's",
         (_PATHS, _JSON),
         overview="copy closures into the guest's store; and back",
+        finished_by="push",
     ),
     Verb(
         "pull",
@@ -181,12 +190,14 @@ VERBS = (
         "copy closures from the guest's store into this machine's; unsigned as they are, the guest is trusted",
         (_PATHS, _JSON),
         overview=BESIDE,
+        finished_by="pull",
     ),
     Verb(
         "shell",
         "shell",
         "run a command, or a shell, in the guest",
         (Argument("command", "the command and its arguments", {"nargs": argparse.REMAINDER}),),
+        finished_by=None,
     ),
     Verb(
         "logs",
@@ -213,6 +224,7 @@ VERBS = (
         ),
         needs_root=False,
         overview="show the journal; print metrics for Prometheus",
+        finished_by=None,
     ),
     Verb(
         "metrics",
@@ -226,6 +238,7 @@ VERBS = (
             ),
         ),
         overview=BESIDE,
+        finished_by=None,
     ),
     Verb(
         "doctor",
@@ -235,6 +248,7 @@ VERBS = (
         takes_settings=True,
         needs_root=False,
         overview="check what the machine must bring along",
+        finished_by=None,
     ),
     Verb(
         "config",
@@ -251,6 +265,7 @@ VERBS = (
         takes_settings=True,
         needs_root=False,
         overview="show every setting with its origin, or print a unit",
+        finished_by=None,
     ),
     Verb(
         "keys",
@@ -264,11 +279,12 @@ VERBS = (
             Argument(
                 "--timeout",
                 "seconds that rotate and import wait for builds that know the old host key alone [600]",
-                {"type": float, "default": 600.0, "metavar": "SECONDS"},
+                {"type": _seconds, "default": 600.0, "metavar": "SECONDS"},
             ),
             _JSON,
         ),
         overview="show, rotate or import the keys",
+        finished_by="keys rotate",
     ),
     Verb(
         "client",
@@ -288,6 +304,7 @@ VERBS = (
         "print what another machine needs to build here, ready to be put in its configuration",
         _EXPORT,
         overview=BESIDE,
+        finished_by=None,
     ),
     Verb(
         "reset",
@@ -313,6 +330,7 @@ VERBS = (
         "withdraw everything that init made; keys and snapshots are kept",
         (Argument("--purge", "delete the keys and the snapshots, too"),),
         overview="withdraw everything that init made",
+        finished_by="uninstall",
     ),
     Verb(
         "gc",
@@ -324,6 +342,7 @@ VERBS = (
             _JSON,
         ),
         overview="collect the guest's garbage, by its own Nix",
+        finished_by="gc",
     ),
     Verb(
         "man",
@@ -338,6 +357,7 @@ VERBS = (
         ),
         needs_root=False,
         overview="print a manual page; print what a shell completes",
+        finished_by=None,
     ),
     Verb(
         "completion",
@@ -346,6 +366,7 @@ VERBS = (
         (Argument("shell", "the shell", {"choices": ["bash", "zsh", "fish"]}),),
         needs_root=False,
         overview=BESIDE,
+        finished_by=None,
     ),
 )
 

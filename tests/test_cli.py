@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder import cli
+from darlingbuilder import cli, misread
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.verbs import VERBS, as_typed
 
@@ -14,12 +14,18 @@ from darlingbuilder.verbs import VERBS, as_typed
     [
         ("", "VERB", "see: darlingbuilder --help"),
         ("initialise", "'initialise'", "see: darlingbuilder --help"),
-        ("init --colour red", "--colour red", "see: darlingbuilder --help"),
-        ("init --por 2222", "--por 2222", "see: darlingbuilder --help"),
+        ("stat", "'stat'", "did you mean start or status? see: darlingbuilder --help"),
+        ("--config /f status", "--config", "what goes with a verb follows it: darlingbuilder VERB --config"),
+        ("init --colour red", "--colour red", "see: darlingbuilder init --help"),
+        ("init --por 2222", "--por 2222", "did you mean --port? see: darlingbuilder init --help"),
+        ("gc --max-aeg=30d", "--max-aeg=30d", "did you mean --max-age? see: darlingbuilder gc --help"),
+        ("status --watch 0", "'0' is no number of seconds", "see: darlingbuilder status --help"),
+        ("keys rotate --timeout nan", "'nan' is no number of seconds", "see: darlingbuilder keys --help"),
+        ("logs --lines=-1", "'-1' is no whole number", "see: darlingbuilder logs --help"),
         ("init --port", "--port", "see: darlingbuilder init --help"),
         ("test --timeout soon", "'soon'", "see: darlingbuilder test --help"),
         ("config forget", "'forget'", "see: darlingbuilder config --help"),
-        ("status more", "more", "see: darlingbuilder --help"),
+        ("status more", "status does not take more", "see: darlingbuilder status --help"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(
@@ -43,6 +49,16 @@ def test_help_is_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == ""
 
 
+def test_the_usage_of_a_verb_is_not_drowned_in_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["init", "--help"])
+    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    assert "[--dry-run]" in usage
+    assert "[--SETTING VALUE]..." in usage
+    assert len(usage.splitlines()) <= 3
+    assert "--max-jobs VALUE" in rest
+
+
 def test_the_overview_fits_a_screen_and_has_every_verb_but_what_units_call() -> None:
     lines = cli.parser().format_help().splitlines()
 
@@ -64,6 +80,20 @@ def test_a_remedy_names_the_builder_that_it_is_about(capsys: pytest.CaptureFixtu
     assert cli.main(["--instance", "second", "start", f"--state={tmp_path}"]) != ExitCode.OK
     said = capsys.readouterr().err
     assert "darlingbuilder --instance second init" in said or "sudo" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("init", "finished by: darlingbuilder init"),
+        ("--instance test reset --yes", "finished by: darlingbuilder init"),
+        ("--instance=b keys rotate", "finished by: darlingbuilder keys rotate"),
+        ("uninstall", "finished by: darlingbuilder uninstall"),
+        ("test --json", "nothing to be finished"),
+    ],
+)
+def test_what_was_interrupted_is_finished_by_what_finishes_it(words: str, said: str) -> None:
+    assert said in misread.after_interruption(words.split())
 
 
 def test_in_a_remedy_only_commands_are_changed() -> None:

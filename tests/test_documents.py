@@ -9,7 +9,7 @@ import pytest
 
 from darlingbuilder import cli
 from darlingbuilder.adapters import process
-from darlingbuilder.core import config, paths
+from darlingbuilder.core import compatibility, config, paths
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.paths import Paths
@@ -174,3 +174,13 @@ def test_no_line_of_prose_is_longer_than_others() -> None:
     ]
 
     assert long == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/clients.md"])
+def test_the_build_to_try_is_the_one_that_the_program_names(document: str) -> None:
+    assert compatibility.example() in (ROOT / document).read_text()
+
+
+def test_the_index_leads_to_every_document() -> None:
+    linked = set(LINK.findall((DOCS / "README.md").read_text()))
+    assert {document.name for document in DOCS.glob("*.md")} - {"README.md"} <= linked

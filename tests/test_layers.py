@@ -96,7 +96,7 @@ def test_an_import_that_goes_up_would_be_found(module: str, source: str) -> None
 def test_every_module_of_the_package_belongs_to_a_layer() -> None:
     outside = [name_of(file) for file in MODULES if layer_of(dotted(file)) is None]
 
-    assert outside == ["darlingbuilder/__init__.py", "darlingbuilder/__main__.py", "darlingbuilder/verbs.py"]
+    assert outside == [f"darlingbuilder/{name}.py" for name in ("__init__", "__main__", "misread", "verbs")]
 
 
 @pytest.mark.parametrize("directory", ["darlingbuilder/guest", "darlingbuilder/templates", "units"])

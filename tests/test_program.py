@@ -232,4 +232,24 @@ def test_a_signal_ends_it_with_its_code_and_what_to_do(number: signal.Signals) -
         _, err = started.communicate(timeout=60)
     # then
     assert started.returncode == ExitCode.INTERRUPTED
-    assert err == "darlingbuilder: interrupted\n  what was begun is finished by: darlingbuilder init\n"
+    message, remedy = err.splitlines()
+    assert message == "darlingbuilder: interrupted"
+    assert remedy.startswith("  there is nothing to be finished")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str) -> None:
+    line = f'exec "$@" {closed}'
+    words = [sys.executable, "-c", _START.format(missing=frozenset(), before=""), "config", "show"]
+    ended = subprocess.run(["/bin/sh", "-c", line, "sh", *words], capture_output=True, check=False, text=True)  # noqa: TID251 - see the import
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ("port" in ended.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_what_a_locale_cannot_show_is_no_error() -> None:
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with start("doctor", variables=variables) as started:
+        out, err = started.communicate(timeout=120)
+    assert started.returncode in {ExitCode.OK, ExitCode.PREREQUISITE}
+    assert "may give trouble" in out
+    assert err == ""

@@ -2,7 +2,6 @@
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import msgspec
 
@@ -10,7 +9,7 @@ from darlingbuilder.adapters import journal
 from darlingbuilder.adapters.accounts import required
 from darlingbuilder.adapters.journal import Admission
 from darlingbuilder.commands import screen
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, confirm, here, say, say_json
 from darlingbuilder.core import clientkey, lock, log
 from darlingbuilder.core.errors import ExitCode, KeyFileError, UsageError
 from darlingbuilder.core.keypair import PublicKey
@@ -67,9 +66,9 @@ def _add(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json(_view_of(context, name))
         return
-    say(f"The client {name} may build here{'' if is_new else ' already'}: {key.kind} {key.fingerprint}")
+    confirm(f"The client {name} may build here{'' if is_new else ' already'}: {key.kind} {key.fingerprint}")
     if is_new:
-        say("What it needs for that is printed by: darlingbuilder export")
+        confirm("What it needs for that is printed by: darlingbuilder export")
 
 
 def _list(context: Context, arguments: Namespace) -> None:
@@ -97,7 +96,7 @@ def _remove(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json({"name": name, "ended": ended.ended, "unknown": ended.unknown})
         return
-    say(f"The client {name} is let in no longer; {ended.ended} connection(s) of it were ended.")
+    confirm(f"The client {name} is let in no longer; {ended.ended} connection(s) of it were ended.")
     if ended.unknown:
         log.warning(
             "connections are left of which the journal does not say by whose key they came",
@@ -120,7 +119,7 @@ def _end(context: Context, gone: KnownClient) -> Ended:
 def _handed_in(context: Context, file: str) -> PublicKey:
     if file == STANDARD_INPUT:
         return clientkey.handed_in(sys.stdin.buffer.read(_LONGEST_FILE), "standard input")
-    path = Path(file).absolute()
+    path = here() / file
     try:
         content = context.world.host.read(path)
     except OSError as error:

@@ -9,7 +9,7 @@ import msgspec
 
 from darlingbuilder.adapters import real
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import marker
+from darlingbuilder.core import log, marker
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import BuilderError
 from darlingbuilder.core.marker import Marker
@@ -56,9 +56,23 @@ def of(called: Config, *, as_called: bool) -> Context:
     return Context(called, found, real.world(chosen.settings))
 
 
+def here() -> Path:
+    """Give the working directory; the root where it was removed, so that what is named from there is not found."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
+
+
 def say(text: str) -> None:
     """Print a result."""
     sys.stdout.write(f"{text}\n")
+
+
+def confirm(text: str) -> None:
+    """Print that what was asked for is done; with --quiet, that nothing is wrong says so."""
+    if not log.is_quiet():
+        say(text)
 
 
 def say_json(value: object) -> None:

@@ -29,12 +29,15 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.json:
         say_json(DoctorView(ok=not failed, findings=findings))
     else:
-        say(text(findings, context.called.settings.instance))
+        say(text(findings, context.called.settings.instance, made=context.marker is not None))
     return ExitCode.PREREQUISITE if failed else ExitCode.OK
 
 
-def text(findings: Sequence[Finding], instance: str = DEFAULT) -> str:
-    """Give the findings for people: a line each, reason and hint below what is not as it should be."""
+def text(findings: Sequence[Finding], instance: str = DEFAULT, *, made: bool = True) -> str:
+    """Give the findings for people: a line each, reason and hint below what is not as it should be.
+
+    Where there is no builder yet and nothing stands in its way, the end says how to make it.
+    """
     width = max(len(found.name) for found in findings)
     lines = []
     for found in findings:
@@ -42,7 +45,9 @@ def text(findings: Sequence[Finding], instance: str = DEFAULT) -> str:
         if found.level is not Level.OK:
             lines += [f"{_INDENT}why: {found.reason}", f"{_INDENT}do:  {as_typed(found.hint, instance)}"]
             lines += [f"{_INDENT}see: {found.link}"] if found.link else []
-    return "\n".join([*lines, _summary(findings)])
+    ready = not made and not preflight.failures(findings)
+    following = [as_typed("Next: darlingbuilder init", instance)] if ready else []
+    return "\n".join([*lines, _summary(findings), *following])
 
 
 def _summary(findings: Sequence[Finding]) -> str:

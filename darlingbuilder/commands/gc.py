@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, confirm, say_json
 from darlingbuilder.core import size
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.settings import bytes_of
@@ -49,7 +49,7 @@ def _tell(freed: Freed, seconds: float, *, as_json: bool) -> None:
     if as_json:
         say_json(GcView(freed.paths, freed.bytes, round(seconds, 3)))
     else:
-        say(f"{freed.paths} store paths deleted, {size.told(freed.bytes)} freed, in {seconds:.1f} s")
+        confirm(f"{freed.paths} store paths deleted, {size.told(freed.bytes)} freed, in {seconds:.1f} s")
 
 
 def _age(text: str | None) -> int | None:

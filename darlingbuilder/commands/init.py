@@ -3,9 +3,11 @@
 import os
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands import progress
+from darlingbuilder.commands.context import Context, confirm
 from darlingbuilder.commands.status import show_found
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
@@ -19,6 +21,7 @@ from darlingbuilder.verbs import as_typed
 
 # The hook may meet an «init» that is about to end; a person is told at once who is at work.
 _HOOK_PATIENCE = 120.0
+_WITH_FLAKES = " --extra-experimental-features 'nix-command flakes'"
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
@@ -37,11 +40,21 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
 def make(context: Context, plan: Plan) -> ExitCode:
     """Converge to ``plan`` whatever the machine lacks; as the unit's hook, all but the service itself."""
     hook = _is_hook()
+    with progress.steps() as at:
+        changed = _converged(context, plan, at, hook=hook)
+    if not hook:
+        confirm(as_typed(_farewell(context, changed), context.called.settings.instance))
+    return ExitCode.OK
+
+
+def _converged(context: Context, plan: Plan, at: Callable[[str], None], *, hook: bool) -> list[str]:
+    """Converge, tell ``at`` which step is applied, and give all that were."""
     changed: list[str] = []
 
     def announce(step: str, drift: Sequence[Drift]) -> None:
         changed.append(step)
         told(step, drift)
+        at(step)
 
     purpose, patience = (lock.STARTING, _HOOK_PATIENCE) if hook else ("init", 0)
     place = context.world.host.real(context.called.settings.names.lock)
@@ -54,8 +67,7 @@ def make(context: Context, plan: Plan) -> ExitCode:
         converge(plan.service, announce=announce)
         if plan.service.name in changed:
             _recheck(plan)
-        say(as_typed(_farewell(context, changed), context.called.settings.instance))
-    return ExitCode.OK
+    return changed
 
 
 def _pause(context: Context) -> None:
@@ -106,8 +118,17 @@ def _farewell(context: Context, changed: Sequence[str]) -> str:
             f"The builder {runs} on 127.0.0.1:{port}, for programs alone: the guest builds nothing. Next:\n"
             "  darlingbuilder shell /nix/store/…/bin/PROGRAM"
         )
-    return (
-        f"The builder {runs} on 127.0.0.1:{port}. Next:\n"
-        "  darlingbuilder test\n"
-        "  nix build nixpkgs#hello --eval-system x86_64-darwin"
-    )
+    return f"The builder {runs} on 127.0.0.1:{port}. Next:\n  darlingbuilder test\n  {_example(context)}"
+
+
+def _example(context: Context) -> str:
+    """Give a build to try, with what this machine's Nix has to be told for it."""
+    # Only here: reading the table takes time that a converged run need not spend.
+    from darlingbuilder.core import compatibility  # noqa: PLC0415 - as above
+
+    enabled = ""
+    # It is an example: a Nix that does not answer is told of elsewhere.
+    with suppress(BuilderError):
+        enabled = str(context.world.nix.settings().get("experimental-features", ""))
+    # Asked by the «nix» command, Nix always names nix-command itself; whoever has flakes has that as well.
+    return compatibility.example() + ("" if "flakes" in enabled else _WITH_FLAKES)

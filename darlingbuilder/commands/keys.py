@@ -3,12 +3,11 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import msgspec
 
 from darlingbuilder.adapters.buildhooks import NixHooks
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, here, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.lock import Lock
@@ -48,12 +47,15 @@ class KeyView(msgspec.Struct, frozen=True):
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Do what the action says."""
     context.require_builder()
+    if arguments.copy and arguments.action != "import":
+        raise UsageError(f"keys {arguments.action} takes no --copy", hint="keys import --user FILE --copy takes it")
     given = {role: getattr(arguments, role.value) for role in Role if getattr(arguments, role.value) is not None}
     {"show": _show, "rotate": _rotate, "import": _import}[arguments.action](context, arguments, given)
     return ExitCode.OK
 
 
 def _show(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
+    _refuse_files(given, "keys show shows the keys that there are")
     found = [one for one in listed(context.settings, context.world) if not given or one.role in given]
     if arguments.json:
         say_json([_view(one) for one in found])
@@ -63,8 +65,7 @@ def _show(context: Context, arguments: Namespace, given: dict[Role, str]) -> Non
 
 
 def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
-    if any(file != NO_FILE for file in given.values()):
-        raise UsageError("keys rotate makes the new keys itself", hint="keys import takes them from a FILE")
+    _refuse_files(given, "keys rotate makes the new keys itself")
     roles = list(given) or list(Role)
     with _alone(context):
         successions = _successions(context, roles)
@@ -74,15 +75,18 @@ def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
         _replace(context, roles, arguments.timeout)
 
 
+def _refuse_files(given: dict[Role, str], why: str) -> None:
+    if any(file != NO_FILE for file in given.values()):
+        raise UsageError(f"{why}, and takes no FILE", hint="keys import takes them from a FILE")
+
+
 def _import(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
     if not given or NO_FILE in given.values():
         raise UsageError("keys import needs a file", hint="darlingbuilder keys import --user FILE, or --host FILE")
     with _alone(context):
         successions = _successions(context, list(given))
         with _locked(context, "keys import"):
-            roles = [
-                one.role for one in successions if one.bring(Path(given[one.role]).absolute(), copy=arguments.copy)
-            ]
+            roles = [one.role for one in successions if one.bring(here() / given[one.role], copy=arguments.copy)]
         if roles:
             _replace(context, roles, arguments.timeout)
         else:

@@ -10,7 +10,7 @@ from darlingbuilder import __version__
 from darlingbuilder.commands import argumenttree, settingsmanual
 from darlingbuilder.commands.argumenttree import help_of, own, setting_of
 from darlingbuilder.commands.context import Context, say
-from darlingbuilder.core import config, paths, render, shim
+from darlingbuilder.core import compatibility, config, paths, render, shim
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.roff import Entry, roff, sentence
@@ -52,6 +52,7 @@ def page(parser: ArgumentParser) -> str:
         exit_codes=[Entry(str(int(code)), roff(code.meaning)) for code in ExitCode],
         corrections=[Entry(roff(name), roff(text)) for name, text in shim.CORRECTIONS.items()],
         files=[Entry(roff(str(path)), roff(text)) for path, text in _files(Settings())],
+        example=roff(compatibility.example()),
         default_file=roff(str(config.DEFAULT_FILE)),
         unit=roff(Settings().names.unit),
     )

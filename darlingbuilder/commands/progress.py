@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from darlingbuilder.commands import screen
 from darlingbuilder.core import log, size
@@ -21,11 +21,45 @@ def bytes_moved(what: str, total: int, *, quiet: bool) -> Iterator[Moved]:
     """
     if quiet or not total:
         yield _unseen
-    elif screen.on_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb":
+    elif _is_watched():
         with _bar(what, total) as moved:
             yield moved
     else:
         yield _Lines(what, total).moved
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal which step is at work, and for how long; the block says each to what it is given.
+
+    Elsewhere, and where nothing is to be said, what announces the steps is all there is.
+    """
+    with ExitStack() as shown:
+        clock: list[Callable[[str], None]] = []
+
+        def at(step: str) -> None:
+            # Only now: a converged run has nothing to show, and no time for rich.
+            if not clock and _is_watched() and not log.is_quiet():
+                clock.append(shown.enter_context(_clock()))
+            for show in clock:
+                show(step)
+
+        yield at
+
+
+@contextmanager
+def _clock() -> Iterator[Callable[[str], None]]:
+    from rich.console import Console  # noqa: PLC0415 - as below
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as below
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task("")
+        yield lambda step: progress.reset(task, description=step)
+
+
+def _is_watched() -> bool:
+    return screen.on_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _unseen(_count: int) -> None:

@@ -3,7 +3,7 @@
 import sys
 from argparse import Namespace
 
-from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands.context import Context, confirm
 from darlingbuilder.core import lock
 from darlingbuilder.core.errors import BuilderError, ExitCode, UsageError
 from darlingbuilder.steps import standstill
@@ -26,7 +26,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     # Outside the lock: the start runs «init» as its hook.
     converge(plan.service, announce=told)
     kept = "the store was kept" if arguments.keep_store else "its store holds Nix alone"
-    say(f"The builder has a new prefix; {kept}. See whether it works: darlingbuilder test")
+    confirm(f"The builder has a new prefix; {kept}. See whether it works: darlingbuilder test")
     return ExitCode.OK
 
 

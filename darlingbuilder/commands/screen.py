@@ -1,5 +1,6 @@
 """How views are shown: as tables on a terminal, as plain lines elsewhere, once or refreshed in place."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _STYLES = {"ok": "green", "drift": "yellow", "error": "red", "note": "cyan", "up": "green", "down": "red"}
+# A date and a time.
+_SHORT = 19
+# So narrow that even short cells may not all find room.
+_NARROW = 60
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -46,17 +51,21 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> "RenderableType":
     """Give a table for a terminal; a cell that says how something is gets its colour. No cell is markup.
 
-    Without a header, the last column alone may need more lines than one.
+    Without a header, the last column alone may need more lines than one; with one, every column of long cells: else
+    rich would take whole columns away from a table that is too wide.
     """
     from rich.table import Table  # noqa: PLC0415 - 60 ms that no other verb has to spend
     from rich.text import Text  # noqa: PLC0415 - as above
 
     cells = list(rows)
+    is_narrow = shutil.get_terminal_size().columns < _NARROW
     names = header or tuple("" for _ in cells[:1] for _ in cells[0])
     drawn = Table(box=None, show_header=bool(header), header_style="bold", pad_edge=False)
     for number, name in enumerate(names):
         style = None if number or header else "bold"
-        drawn.add_column(name, style=style, no_wrap=bool(header) or number < len(names) - 1, overflow="fold")
+        longest = max((len(row[number]) for row in cells), default=0)
+        kept = longest <= _SHORT and not is_narrow if header else number < len(names) - 1
+        drawn.add_column(name, style=style, no_wrap=kept, overflow="fold")
     for row in cells:
         drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     return drawn

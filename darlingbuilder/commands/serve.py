@@ -4,11 +4,12 @@ import os
 import signal
 import threading
 from argparse import Namespace
+from contextlib import suppress
 
 from darlingbuilder.adapters.systemd import notify
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import lock, log, serving
-from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.core.errors import BuilderError, ExitCode, SystemdError
 from darlingbuilder.steps.converge import told
 from darlingbuilder.steps.draining import AT_ONCE
 from darlingbuilder.steps.ondemand import OnDemand
@@ -27,6 +28,7 @@ _PATIENCE = 120.0
 def run(context: Context, _arguments: Namespace) -> ExitCode:
     """Boot, serve, and on SIGTERM or Ctrl-C drain and shut down. Ends with an error when the builder dies."""
     settings = context.require_builder()
+    _refuse_second(context)
     sharing = Sharing(settings, context.world) if settings.shares_store else None
     builder = Builder(settings, context.world, notify, sharing)
     hurry = threading.Event()
@@ -48,6 +50,20 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
         builder.shutdown()
     log.info("stopped")
     return ExitCode.OK
+
+
+def _refuse_second(context: Context) -> None:
+    """Raise BuilderError where the unit serves already: another would take over its container, and then end it."""
+    if "NOTIFY_SOCKET" in os.environ:
+        return  # the unit itself
+    # Without systemd there is no unit that could be disturbed.
+    with suppress(SystemdError):
+        state = context.world.systemd.unit(context.settings.names.unit)
+        if state.main_pid not in {0, os.getpid()}:
+            raise BuilderError(
+                f"{context.settings.names.unit} serves already, as process {state.main_pid}",
+                hint="stop it first: darlingbuilder stop; or, to see what it says: darlingbuilder logs -f",
+            )
 
 
 def _prepare(context: Context) -> None:

@@ -13,4 +13,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if context.world.darling.server() is None:
         # A container that boots here would live on outside the service, its limits and its store.
         raise DarlingError("the container is down", hint="start it: darlingbuilder start")
-    context.world.darling.become(*arguments.command, terminal=os.environ.get("TERM", "dumb"))
+    words = arguments.command
+    # argparse leaves it there; many write it before a command of somebody else's.
+    command = words[1:] if words[:1] == ["--"] else words
+    context.world.darling.become(*command, terminal=os.environ.get("TERM", "dumb"))

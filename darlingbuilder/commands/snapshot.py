@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from darlingbuilder.commands import screen
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, confirm, say, say_json
 from darlingbuilder.core import lock, log, size
 from darlingbuilder.core.errors import ConfigError, ExitCode, UsageError
 from darlingbuilder.steps import standstill
@@ -48,7 +48,7 @@ def _create(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json(_view(name, manifest))
     else:
-        say(f"The snapshot {name} has {size.told(manifest.size)} ({manifest.way.value}).")
+        confirm(f"The snapshot {name} has {size.told(manifest.size)} ({manifest.way.value}).")
 
 
 def _restore(context: Context, arguments: Namespace) -> None:
@@ -68,7 +68,7 @@ def _restore(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json(_view(name, manifest))
     else:
-        say(f"Prefix and store are those of the snapshot {name}.")
+        confirm(f"Prefix and store are those of the snapshot {name}.")
 
 
 def _list(context: Context, arguments: Namespace) -> None:
@@ -93,7 +93,7 @@ def _delete(context: Context, arguments: Namespace) -> None:
     if arguments.json:
         say_json({"name": name})
     else:
-        say(f"The snapshot {name} is gone.")
+        confirm(f"The snapshot {name} is gone.")
 
 
 @contextmanager

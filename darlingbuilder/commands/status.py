@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import marker, serving, size
@@ -149,6 +150,7 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
         yield "build", _build(build)
     for key in view.keys:
         yield f"{key.name} key", f"{key.fingerprint or 'cannot be read'} {key.path}"
+    yield from _others(view)
     yield "last test", _tested(view)
     if view.breaker:
         yield "out of service", f"since {screen.ago(view.breaker.since)}: {view.breaker.reason}"
@@ -158,9 +160,11 @@ def _rows(view: Overview) -> Iterator[tuple[str, str]]:
 
 def _unit(view: Overview) -> Iterator[str]:
     yield view.state
+    # systemd keeps both, also of a service that was stopped in good order.
+    is_down = view.state.startswith(Activity.INACTIVE.value)
     if view.since:
-        yield f"since {screen.ago(view.since)}"
-    if view.message:
+        yield f"{'last started' if is_down else 'since'} {screen.ago(view.since)}"
+    if view.message and not is_down:
         yield serving.place(view.message)
     if view.restarts:
         yield f"{view.restarts} restart(s)"
@@ -177,6 +181,14 @@ def _store(store: Usage) -> str:
 def _build(build: Build) -> str:
     what = build.derivation or " ".join(build.outputs) or "a session that copies or asks"
     return f"{what}, {screen.span(time.time() - build.since)}" if build.since else what
+
+
+def _others(view: Overview) -> Iterator[tuple[str, str]]:
+    """Say where other machines may come, and which may build."""
+    if view.exposed:
+        yield "open to others", ", ".join(view.exposed)
+    if view.clients:
+        yield "clients", ", ".join(one.name if one.usable else f"{one.name} (not let in)" for one in view.clients)
 
 
 def _tested(view: Overview) -> str:

@@ -2,13 +2,12 @@
 
 import time
 from argparse import Namespace
-from pathlib import Path
 
 import msgspec
 
 from darlingbuilder.adapters.nixcopy import Freight
 from darlingbuilder.commands import progress
-from darlingbuilder.commands.context import Context, say, say_json
+from darlingbuilder.commands.context import Context, confirm, here, say_json
 from darlingbuilder.core import lock, size
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.transfer import Direction, Transfer, store_paths
@@ -38,7 +37,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Copy what is missing, and say what that was."""
     settings = context.require_builder()
     direction = Direction(arguments.verb.name)
-    paths = store_paths(context.world.host, arguments.paths, Path.cwd())
+    paths = store_paths(context.world.host, arguments.paths, here())
     began = time.monotonic()
     # Without it the store could be taken away meanwhile: by «uninstall», «reset» or «snapshot restore».
     with lock.held(context.world.host.real(context.settings.names.lock), purpose=direction.value, seconds=_PATIENCE):
@@ -49,7 +48,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     if arguments.json:
         say_json(TransferView(list(freight.paths), len(freight.present), freight.size, seconds))
     else:
-        say(_told(freight, seconds, shared=direction is Direction.PUSH and settings.shares_store))
+        confirm(_told(freight, seconds, shared=direction is Direction.PUSH and settings.shares_store))
     return ExitCode.OK
 
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 
 from darlingbuilder.adapters.systemd import Systemd
-from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands.context import Context, confirm
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.draining import AT_ONCE
@@ -31,7 +31,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         _do_on_demand(verb, OnDemand(settings, context.world))
     else:
         _do(verb, systemd, unit, is_held_up=is_held_up)
-    say(f"{unit} is {_DONE[verb]}.")
+    confirm(f"{unit} is {_DONE[verb]}.")
     return ExitCode.OK
 
 

@@ -136,6 +136,12 @@ def newest_nixpkgs(macos: int) -> str | None:
     return end if len(within) == len(rows) else max(within, default=None)
 
 
+def example() -> str:
+    """Give the command that builds something of the newest nixpkgs that a known Darling runs; Nix's own is newer."""
+    release = newest_nixpkgs(max(row.macos for row in table().darling)) or table().end.nixpkgs
+    return f"nix build nixpkgs/nixpkgs-{release}-darwin#hello --eval-system x86_64-darwin"
+
+
 def _described(row: NixRow) -> str:
     told = f"with Darling {row.darling}" if row.darling else row.detail
     told = f"{told}, {row.evidence.value}" if told and row.evidence is Evidence.REPORTED else told

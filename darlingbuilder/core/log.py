@@ -29,6 +29,11 @@ def configure(*, verbose: bool, quiet: bool, send: Send | None = None) -> None:
     _send = send
 
 
+def is_quiet() -> bool:
+    """Whether only what is wrong is to be said."""
+    return _level > logging.INFO
+
+
 def journal(environment: Mapping[str, str], stream: TextIO) -> Send | None:
     """Give what sends events to the journal as structured fields, if ``stream`` leads there (systemd.exec(5)).
 

@@ -80,3 +80,15 @@ def test_a_marker_that_cannot_be_read_is_an_error(state: Path) -> None:
 def test_json_is_for_programs_and_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     context.say_json({"a": [1, None], "b": "ü"})
     assert capsys.readouterr().out == '{\n  "a": [\n    1,\n    null\n  ],\n  "b": "ü"\n}\n'
+
+
+def test_from_a_working_directory_that_is_gone_names_lead_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    assert context.here() == gone
+    gone.rmdir()
+    assert context.here() == Path("/")
+    monkeypatch.chdir(tmp_path)

@@ -49,6 +49,22 @@ def test_a_link_stands_last() -> None:
     assert doctor.text([found]).splitlines()[3] == "          see: https://x.example"
 
 
+@pytest.mark.parametrize(
+    ("findings", "made", "last"),
+    [
+        (FINDINGS[:2], False, "Next: darlingbuilder --instance b init"),
+        (FINDINGS[:2], True, "1 of 2 are right, 1 may give trouble, 0 must be mended"),
+        (FINDINGS, False, "1 of 3 are right, 1 may give trouble, 1 must be mended"),
+    ],
+)
+def test_where_nothing_stands_in_the_way_of_a_builder_the_end_says_how_to_make_it(
+    findings: list[Finding],
+    made: bool,  # noqa: FBT001 - a parameter of the test
+    last: str,
+) -> None:
+    assert doctor.text(findings, "b", made=made).splitlines()[-1] == last
+
+
 def test_on_an_empty_machine_the_exit_code_says_that_something_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,24 @@ def test_a_builder_is_made_and_the_next_steps_are_named(world: FakeWorld, capsys
     assert wrong(world) == ["settings", "sshd", "units", "registration"]  # of a builder on another port
 
 
+@pytest.mark.parametrize(
+    ("features", "more"),
+    [
+        (["flakes", "nix-command"], ""),
+        (["nix-command"], " --extra-experimental-features 'nix-command flakes'"),
+        ([], " --extra-experimental-features 'nix-command flakes'"),
+    ],
+)
+def test_the_build_to_try_is_one_that_this_nix_and_this_darling_take(
+    world: FakeWorld, capsys: pytest.CaptureFixture[str], features: list[str], more: str
+) -> None:
+    world.nix.configuration = {**world.nix.configuration, "experimental-features": features}
+    converge(world)
+    assert capsys.readouterr().out.endswith(
+        f"  nix build nixpkgs/nixpkgs-25.05-darwin#hello --eval-system x86_64-darwin{more}\n"
+    )
+
+
 def test_each_change_is_announced_with_its_reason(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
     converge(world)
 

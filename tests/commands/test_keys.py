@@ -60,7 +60,16 @@ def test_a_key_that_is_gone_is_shown_with_the_reason(world: FakeWorld, capsys: p
 
 
 @pytest.mark.parametrize(
-    "words", ["import", "import --user", "import --host --user /run/key", "rotate --user /run/key"]
+    "words",
+    [
+        "import",
+        "import --user",
+        "import --host --user /run/key",
+        "rotate --user /run/key",
+        "show --host /run/key",
+        "show --copy",
+        "rotate --copy",
+    ],
 )
 def test_a_file_belongs_to_import_and_to_nothing_else(world: FakeWorld, words: str) -> None:
     with pytest.raises(UsageError):

@@ -16,11 +16,12 @@ import pytest
 
 from darlingbuilder.commands import serve
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import marker
+from darlingbuilder.core import marker, wait
 from darlingbuilder.core.errors import BuilderError, DarlingError, ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.steps.draining import AT_ONCE
 from tests.fakes.live import SSHD
+from tests.names import UNIT
 from tests.steps.running_builder import Site, site
 
 pytest.importorskip("pystemd", reason="what systemd is told goes through it")
@@ -246,3 +247,30 @@ def test_a_drain_that_goes_on_is_ended_by_that_as_well(ours: Site, systemd: Syst
     assert run(ours) is ExitCode.OK
     # then
     assert time.monotonic() - told[0] < 3
+
+
+def test_by_hand_it_does_not_take_the_container_from_the_unit(
+    ours: Site, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.world.systemd.start(UNIT)
+    ours.world.systemd.adopt(UNIT, 4711)
+    monkeypatch.delenv("NOTIFY_SOCKET")
+
+    with pytest.raises(BuilderError, match=f"{UNIT} serves already, as process 4711"):
+        run(ours)
+    assert systemd.told() == []
+    assert ours.world.darling.server() is None
+
+
+def test_by_hand_it_serves_where_the_unit_does_not(
+    ours: Site, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET")
+
+    def stop_once_it_greets() -> None:
+        wait.until(ours.greets, seconds=10)
+        stop()
+
+    threading.Thread(target=stop_once_it_greets).start()
+    assert run(ours) is ExitCode.OK
+    assert systemd.told() == []

@@ -12,10 +12,11 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.commands import status
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import serving
+from darlingbuilder.core import keypair, serving
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.plan import build
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen, times
@@ -104,6 +105,15 @@ def test_every_difference_is_named_and_gives_3(made: FakeWorld, capsys: pytest.C
     assert f"  drift service: {UNIT}: is inactive (dead)" in lines
 
 
+def test_of_one_that_is_down_it_is_said_when_it_was_started(
+    made: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.systemd.tell(UNIT, "shutting the container down")
+    made.systemd.stop(UNIT)
+    assert text(made, capsys)[1][0].startswith(f"{UNIT}: inactive (dead), last started 0 s ago (")
+    assert not any("shutting" in line for line in text(made, capsys)[1])
+
+
 def test_without_a_builder_that_is_all_there_is_to_say(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = text(world, capsys)
 
@@ -153,7 +163,7 @@ def test_a_program_gets_the_same_as_json(made: FakeWorld, capsys: pytest.Capture
     assert isinstance(steps, list)
     assert printed.pop("since") == made.systemd.unit(UNIT).since
     # What is of this very machine, whatever that is, and what has a test of its own.
-    elsewhere = {"banner", "last_end", "store", "keys"}
+    elsewhere = {"banner", "last_end", "store", "keys", "exposed", "clients"}
     assert printed.keys() >= elsewhere
     printed = {key: value for key, value in printed.items() if key not in elsewhere}
     assert printed == {
@@ -189,6 +199,19 @@ def test_a_program_gets_the_keys_fingerprints(made: FakeWorld, capsys: pytest.Ca
     assert isinstance(keys, list)
     assert [key["name"] for key in keys] == ["client", "host"]
     assert all(key["fingerprint"].startswith("SHA256:") for key in keys)
+
+
+def test_who_else_may_come_and_where_is_shown(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    made = make(world, chosen(listen="192.0.2.7,::1"))
+    clients = Clients(chosen(listen="192.0.2.7,::1").settings, made.host)
+    clients.add("laptop", keypair.public_of(keypair.generate("me@laptop")))
+    made.host.write(Paths(Settings()).clients / "spoilt.pub", b"no key")
+
+    assert "open to others: 192.0.2.7:2222" in (lines := text(made, capsys)[1])
+    assert "clients: laptop, spoilt (not let in)" in lines
+    seen = view(made, capsys)
+    assert seen["exposed"] == ["192.0.2.7:2222"]
+    assert seen["clients"] == [{"name": "laptop", "usable": True}, {"name": "spoilt", "usable": False}]
 
 
 def test_a_program_gets_the_bytes_of_the_store(made: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from darlingbuilder.commands import uninstall
-from darlingbuilder.core import lock
+from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import BuilderError, ExitCode, LockedError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
@@ -39,7 +39,7 @@ def test_nothing_is_left_but_the_keys(world: FakeWorld, capsys: pytest.CaptureFi
     keys = {str(key) + half for key in (PATHS.key, PATHS.host_key) for half in ("", ".pub")}
     assert left == keys | {str(PATHS.state), str(PATHS.host_key.parent)}
     said = capsys.readouterr().out
-    assert said == f"The builder is gone. Kept: its keys: {PATHS.key} and the state's keys/. --purge removes them.\n"
+    assert said.startswith(f"The builder is gone. Kept: its keys: {PATHS.key} and the state's keys/. The next init")
 
 
 def test_a_purge_leaves_the_machine_as_it_was(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +62,26 @@ def test_a_second_one_has_nothing_to_do(world: FakeWorld, capsys: pytest.Capture
 
     assert seen(world.host.root) == before
     assert capsys.readouterr().out == "There is no builder in /var/lib/darling-builder; nothing to do.\n"
+
+
+def test_a_purge_that_comes_too_late_says_what_stays(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    make(world)
+    run(world)
+
+    assert run(world, purge=True) is ExitCode.OK
+
+    assert world.host.attributes(PATHS.key)
+    assert f"nothing to do. {PATHS.key} stays: remove it by hand" in capsys.readouterr().out
+
+
+def test_with_quiet_only_what_is_wrong_is_said(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    make(world)
+    log.configure(verbose=False, quiet=True)
+    try:
+        assert run(world) is ExitCode.OK
+    finally:
+        log.configure(verbose=False, quiet=False)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_a_marker_nothing_is_ours(world: FakeWorld) -> None:

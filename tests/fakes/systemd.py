@@ -101,7 +101,10 @@ class FakeSystemd:
         """See Systemd."""
         self._answer()
         if self.unit(name).activity is Activity.ACTIVE:
-            del self._running[name]
+            ended = self._running.pop(name)
+            if name in self._enabled:
+                # What is not forgotten keeps what it said last, and when it was started.
+                self._running[name] = replace(_ABSENT, since=ended.since, status_text=ended.status_text)
 
     def begin_stop(self, name: str) -> None:
         """See Systemd."""

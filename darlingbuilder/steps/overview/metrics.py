@@ -25,6 +25,7 @@ _COLLECTORS = (
     "builds",
     "keys.client",
     "keys.host",
+    "clients",
     "tested",
     "breaker",
 )

@@ -17,7 +17,8 @@ from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import clients, exposure, keyring, limits, store, usage
 from darlingbuilder.steps.converge import Found
-from darlingbuilder.steps.overview import builds, slots, tested
+from darlingbuilder.steps.overview import admitted, builds, slots, tested
+from darlingbuilder.steps.overview.admitted import ClientSeen
 from darlingbuilder.steps.overview.builds import Build
 from darlingbuilder.steps.overview.notebook import Notebook, Trouble
 from darlingbuilder.steps.overview.slots import Slots
@@ -76,8 +77,9 @@ class Overview(msgspec.Struct, frozen=True):
     host pid of the container's server, ``booted``: when that was; ``corrections``: those of the compat shim that
     are in force, null where nothing is served; ``banner``: what the guest's sshd answers; ``waiting``: whether a
     connection to the port would start the builder, null without ``on_demand``; ``store``: what the guest's store
-    takes, null where it has none; ``breaker``: since when, and why, Nix is told to send nothing; ``errors``: why
-    parts of this are not known.
+    takes, null where it has none; ``exposed``: where others than this machine may reach the port, ``clients``: which
+    of them may build; ``breaker``: since when, and why, Nix is told to send nothing; ``errors``: why parts of this
+    are not known.
     """
 
     instance: str
@@ -100,6 +102,8 @@ class Overview(msgspec.Struct, frozen=True):
     slots: Slots
     builds: list[Build]
     keys: list[KeyView]
+    exposed: list[str]
+    clients: list[ClientSeen]
     tested: Tested | None
     breaker: Outage | None
     converged: bool
@@ -134,6 +138,8 @@ def of(settings: Settings, world: World, found: Sequence[Found], *, made: bool) 
         slots=_slots(settings, world, notebook),
         builds=notebook.ask("builds", lambda: builds.running(world.darling)) or [],
         keys=_keys(settings, world, notebook) if made else [],
+        exposed=admitted.exposed(settings) if made else [],
+        clients=(notebook.ask("clients", lambda: admitted.clients(settings, world)) or []) if made else [],
         tested=notebook.ask("tested", lambda: tested.last(settings, world.host)),
         breaker=notebook.ask("breaker", lambda: failures.outage(settings, world.host)),
         converged=all(step.converged for step in found),
