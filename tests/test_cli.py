@@ -77,7 +77,7 @@ def test_a_builder_is_named_before_the_verb_or_behind_it(words: str) -> None:
 
 
 def test_a_remedy_names_the_builder_that_it_is_about(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert cli.main(["--instance", "second", "start", f"--state={tmp_path}"]) != ExitCode.OK
+    assert cli.main(["--instance", "second", "start", f"--state={tmp_path}", "--prefix=/p/q"]) != ExitCode.OK
     said = capsys.readouterr().err
     assert "darlingbuilder --instance second init" in said or "sudo" in said
 
