@@ -11,7 +11,7 @@ from darlingbuilder.adapters.identity import Answer
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import PrerequisiteError
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 # How userdel(8) ends while a process of the user's lives. What was killed a moment ago may yet have to die.
 _IN_USE = 8

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from darlingbuilder.adapters import child, mountcalls
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from darlingbuilder.adapters import child, idmapped, mountcalls
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 _CLONE_NEWNS = 0x00020000
 _O_PATH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

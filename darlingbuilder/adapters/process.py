@@ -18,7 +18,7 @@ from plumbum.machines.local import LocalCommand
 
 from darlingbuilder.core import ending, log
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 # plumbum adds its own environment to that of each call; emptied, a program sees what its call says.
 local.env.clear()

@@ -7,7 +7,8 @@ from pathlib import Path
 from darlingbuilder.core import drift
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
-from darlingbuilder.core.tree import ROOT, Owner, Tree
+from darlingbuilder.core.owner import Owner
+from darlingbuilder.core.tree import ROOT, Tree
 
 HEADER = "# managed by darlingbuilder"
 

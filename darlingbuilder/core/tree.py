@@ -3,17 +3,17 @@
 import contextlib
 import enum
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from darlingbuilder.core import unfinished
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
+from darlingbuilder.core.owner import Owner
 
 _HERE = os.O_DIRECTORY | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Kind(enum.Enum):
@@ -33,14 +33,6 @@ class Links(enum.Enum):
 
     FOLLOWED = "followed"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The user and group that a file belongs to."""
-
-    uid: int
-    gid: int
 
 
 ROOT = Owner(0, 0)
@@ -114,7 +106,7 @@ class Tree:
         self.make_directory(path.parent)
         with self._parent(path) as (parent, name):
             self._refuse_other(path, parent, name)
-            with _written_beside(parent, name, content, mode, owner) as temporary:
+            with unfinished.written(parent, name, content, mode, owner) as temporary:
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
     def create(self, path: Path, content: bytes, *, mode: int, owner: Owner) -> None:
@@ -122,7 +114,7 @@ class Tree:
         self.make_directory(path.parent)
         with (
             self._parent(path) as (parent, name),
-            _written_beside(parent, name, content, mode, owner) as temporary,
+            unfinished.written(parent, name, content, mode, owner) as temporary,
         ):
             os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
 
@@ -132,7 +124,7 @@ class Tree:
         with self._parent(path) as (parent, name):
             if self.link(path) is None:
                 self._refuse_other(path, parent, name)
-            with _written_beside(parent, name, content, mode, owner) as temporary:
+            with unfinished.written(parent, name, content, mode, owner) as temporary:
                 if mtime_ns is not None:
                     os.utime(temporary, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
@@ -163,7 +155,7 @@ class Tree:
         """Make ``path`` a symbolic link to ``target``, replacing a link at once."""
         self.make_directory(path.parent)
         with self._parent(path) as (parent, name):
-            temporary = f".{name}.{secrets.token_hex(4)}.darlingbuilder"
+            temporary = unfinished.name_for(name)
             os.symlink(target, temporary, dir_fd=parent)
             if owner:
                 os.chown(temporary, owner.uid, owner.gid, dir_fd=parent, follow_symlinks=False)
@@ -202,6 +194,11 @@ class Tree:
                 shutil.rmtree(name, dir_fd=parent)
             else:
                 os.unlink(name, dir_fd=parent)
+
+    def sweep(self, path: Path) -> None:
+        """Remove what killed writers have left in the directory ``path``, to which nobody writes meanwhile."""
+        for name in filter(unfinished.is_unfinished, self.names(path)):
+            self.remove(path / name)
 
     def remove_if_empty(self, path: Path) -> None:
         """Remove the directory ``path`` if nothing is in it. Succeeds if it is already gone."""
@@ -274,30 +271,6 @@ class Tree:
 
 def _at(name: str, flags: int, parent: int) -> int:
     return os.open(name, flags, dir_fd=parent)
-
-
-@contextlib.contextmanager
-def _written_beside(parent: int, name: str, content: bytes, mode: int, owner: Owner | None) -> Iterator[str]:
-    """Give the name of a finished file beside ``name``, for it to be moved there; it is gone afterwards."""
-    temporary = f".{name}.{secrets.token_hex(4)}.darlingbuilder"
-    descriptor = os.open(temporary, _NEW, 0o600, dir_fd=parent)
-    try:
-        _fill(descriptor, content, mode, owner)
-        yield temporary
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=parent)
-    os.fsync(parent)
-
-
-def _fill(descriptor: int, content: bytes, mode: int, owner: Owner | None) -> None:
-    with open(descriptor, "wb") as file:
-        if owner:
-            os.fchown(descriptor, owner.uid, owner.gid)
-        os.fchmod(descriptor, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _attributes(found: os.stat_result) -> Attributes:

@@ -10,7 +10,7 @@ from darlingbuilder.adapters import process, procfs
 from darlingbuilder.adapters.identity import as_user
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import NixError
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 NOBODY = Account("nobody", Owner(65534, 65534))
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from darlingbuilder.adapters import identity, idmapped, procfs
 from darlingbuilder.adapters.process import Account
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 SOMEBODY, ANOTHER = Owner(4242, 4243), Owner(77, 78)
 NOBODY = Account("nobody", Owner(65534, 65534))

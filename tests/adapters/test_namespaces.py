@@ -13,7 +13,7 @@ from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Start
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import DarlingError
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting is root's")
 SOMEBODY = Owner(4242, 4243)

@@ -8,7 +8,7 @@ from darlingbuilder.core import managed
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
 from darlingbuilder.core.managed import HEADER, ManagedFile
-from darlingbuilder.core.tree import Owner
+from darlingbuilder.core.owner import Owner
 from tests.fakes.ledger import LedgerTree
 
 PATH = Path("/etc/ours.conf")

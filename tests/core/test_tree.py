@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from darlingbuilder.core import unfinished
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
-from darlingbuilder.core.tree import Attributes, Kind, Links, Owner, Tree
+from darlingbuilder.core.owner import Owner
+from darlingbuilder.core.tree import Attributes, Kind, Links, Tree
 
 ME = Owner(os.geteuid(), os.getegid())
 FILE = Path("/etc/ours")
@@ -158,6 +160,23 @@ def test_a_directory_is_removed_with_all_that_is_in_it(host: Tree, outside: Path
     host.remove(Path("/etc/a"))
     assert host.attributes(Path("/etc/a")) is None
     assert (outside / "ours").read_text() == "precious\n"
+
+
+def test_what_a_killed_writer_has_left_is_swept_and_nothing_else(host: Tree) -> None:
+    # given: a writer that ends in the middle, as one that is killed does
+    pid = os.fork()
+    if not pid:
+        with unfinished.written(os.open(host.root, os.O_RDONLY), "known", b"half", 0o644, None):
+            os._exit(0)
+    os.waitpid(pid, 0)
+    others = [".known.0123.darlingbuilder", ".known", "known.01234567.darlingbuilder"]
+    for name in others:
+        host.write(Path("/", name), b"mine")
+    assert len(host.names(Path("/"))) == 1 + len(others)
+    # when
+    host.sweep(Path("/"))
+    # then
+    assert host.names(Path("/")) == sorted(others)
 
 
 def test_a_directory_that_is_not_empty_stays(host: Tree) -> None:

@@ -11,7 +11,8 @@ from darlingbuilder.adapters import identity
 from darlingbuilder.adapters.identity import Answer
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.errors import CommandError
-from darlingbuilder.core.tree import ROOT, Owner, Tree
+from darlingbuilder.core.owner import Owner
+from darlingbuilder.core.tree import ROOT, Tree
 
 _NUMBER = 4711
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}")

@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from darlingbuilder.core.tree import ROOT, Attributes, Owner, Tree
+from darlingbuilder.core.owner import Owner
+from darlingbuilder.core.tree import ROOT, Attributes, Tree
 
 
 @dataclass(frozen=True)

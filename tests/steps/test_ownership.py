@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder.core import marker
+from darlingbuilder.core import marker, unfinished
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError
 from darlingbuilder.core.instance import Instance
+from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Kind, Owner
+from darlingbuilder.core.tree import ROOT, Kind
 from darlingbuilder.steps.ownership import Ownership, pending
 from darlingbuilder.steps.units import Units, installed_state
 from tests.fakes.furnished import chosen
@@ -114,6 +115,15 @@ def test_revert_takes_the_marker_away_and_what_is_empty(world: FakeWorld) -> Non
         step.revert()
         assert world.host.attributes(Path(chosen().settings.state)) is None
     assert step.check() != []
+
+
+def test_revert_takes_what_a_killed_writer_has_left(world: FakeWorld) -> None:
+    Ownership(chosen(), world).apply()
+    world.host.write(PATHS.state / unfinished.name_for(PATHS.known_hosts.name), b"half")
+
+    Ownership(chosen(), world).revert()
+
+    assert world.host.attributes(PATHS.state) is None
 
 
 def test_everybody_can_read_it_and_enter_the_state_directory(world: FakeWorld) -> None:

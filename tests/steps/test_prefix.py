@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import PASSWD, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Owner
 from darlingbuilder.steps.prefix import Prefix
 from tests.fakes.furnished import seen, times
 from tests.fakes.world import FakeWorld, fake_world

@@ -9,9 +9,10 @@ import pytest
 from darlingbuilder.adapters import process
 from darlingbuilder.core import keypair
 from darlingbuilder.core.errors import KeyFileError
+from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Owner
+from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.keyring import IMPORTED_COMMENT, Keyring, Role
 from darlingbuilder.steps.keys import Keys
 from darlingbuilder.steps.succession import Succession

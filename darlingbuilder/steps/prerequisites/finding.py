@@ -10,8 +10,8 @@ from pathlib import Path
 from darlingbuilder.adapters import idmapped, process, tcp
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import BuilderError
+from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Owner
 
 Figure = int | float | str | None
 

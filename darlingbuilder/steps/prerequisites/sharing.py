@@ -1,8 +1,8 @@
 """Whether the host's store can lie under the guest's: found by trying it, in a throwaway mount namespace."""
 
 from darlingbuilder.adapters import mounts
+from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import STORE
-from darlingbuilder.core.tree import Owner
 from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok, warning
 from darlingbuilder.steps.prerequisites.place import existing
 

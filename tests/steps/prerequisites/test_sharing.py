@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import STORE
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Owner
 from darlingbuilder.steps.prerequisites import place, sharing
 from darlingbuilder.steps.prerequisites.finding import Level
 from tests.steps.prerequisites.machine import MOUNTS, fit
