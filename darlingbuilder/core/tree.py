@@ -196,9 +196,10 @@ class Tree:
                 os.unlink(name, dir_fd=parent)
 
     def sweep(self, path: Path) -> None:
-        """Remove what killed writers have left in the directory ``path``, to which nobody writes meanwhile."""
-        for name in filter(unfinished.is_unfinished, self.names(path)):
-            self.remove(path / name)
+        """Remove what killed writers have left of the file ``path``, which nobody writes meanwhile."""
+        for name in self.names(path.parent):
+            if unfinished.is_for(path.name, name):
+                self.remove(path.with_name(name))
 
     def remove_if_empty(self, path: Path) -> None:
         """Remove the directory ``path`` if nothing is in it. Succeeds if it is already gone."""

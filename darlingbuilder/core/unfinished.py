@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from darlingbuilder.core.owner import Owner
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.darlingbuilder", re.DOTALL)
+_ENDING = r"\.[0-9a-f]{8}\.darlingbuilder"
 
 
 def name_for(name: str) -> str:
@@ -17,9 +17,9 @@ def name_for(name: str) -> str:
     return f".{name}.{secrets.token_hex(4)}.darlingbuilder"
 
 
-def is_unfinished(name: str) -> bool:
-    """Whether ``name`` was given to something unfinished."""
-    return _UNFINISHED.fullmatch(name) is not None
+def is_for(name: str, found: str) -> bool:
+    """Whether ``found`` was to be ``name``."""
+    return re.fullmatch(rf"\.{re.escape(name)}{_ENDING}", found) is not None
 
 
 @contextlib.contextmanager

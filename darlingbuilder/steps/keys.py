@@ -69,6 +69,7 @@ class Keys:
             # No guest knows it any longer, so it opens nothing.
             if self._ring.is_ours(path) or host.link(path):
                 host.remove(path)
+        self.sweep()
         if not self.purge:
             return
         for path in self._private:
@@ -79,6 +80,12 @@ class Keys:
             if ours:
                 host.remove(path)
         host.remove_if_empty(self._paths.host_key.parent)
+
+    def sweep(self) -> None:
+        """Remove the copies of keys that killed writers have left beside them."""
+        for private in self._private:
+            for path in (private, public_half(private), next_of(private)):
+                self.world.host.sweep(path)
 
     def _is_to_be_purged(self, path: Path) -> bool:
         # A link among our own files was put there by «keys import»; what it leads to is not ours.

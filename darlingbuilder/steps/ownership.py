@@ -66,7 +66,8 @@ class Ownership:
         """See Step."""
         self.world.host.remove(self._paths.last_test)
         self.world.host.remove(self._paths.marker)
-        self.world.host.sweep(self._paths.state)
+        for path in self._paths.kept:
+            self.world.host.sweep(path)
         self.world.host.remove_if_empty(self._paths.state)
 
     def _check_directory(self) -> list[Drift]:

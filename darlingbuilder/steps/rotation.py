@@ -82,6 +82,7 @@ class Rotation:
         for role in self.roles:
             # The last of it: until this is gone, a repetition goes on from here.
             self.world.host.remove(next_of(self._ring.path(role)))
+        Keys(self.settings, self.world).sweep()
 
     def _put_in_place(self, role: Role) -> None:
         """Replace a key by the next, so that at every moment ssh finds two halves of one key."""

@@ -169,12 +169,12 @@ def test_what_a_killed_writer_has_left_is_swept_and_nothing_else(host: Tree) -> 
         with unfinished.written(os.open(host.root, os.O_RDONLY), "known", b"half", 0o644, None):
             os._exit(0)
     os.waitpid(pid, 0)
-    others = [".known.0123.darlingbuilder", ".known", "known.01234567.darlingbuilder"]
+    others = [".known.0123.darlingbuilder", ".known", "known.01234567.darlingbuilder", ".own.01234567.darlingbuilder"]
     for name in others:
         host.write(Path("/", name), b"mine")
     assert len(host.names(Path("/"))) == 1 + len(others)
     # when
-    host.sweep(Path("/"))
+    host.sweep(Path("/known"))
     # then
     assert host.names(Path("/")) == sorted(others)
 
