@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters import process
-from darlingbuilder.core import keypair
+from darlingbuilder.core import keypair, unfinished
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError, KeyFileError
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.paths import Paths, public_half
+from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT, Attributes
 from darlingbuilder.steps.keys import Keys
@@ -271,6 +271,20 @@ def test_a_purge_removes_the_keys_and_their_directory(world: FakeWorld) -> None:
         keys.revert()
         assert all(world.host.attributes(path) is None for path in PRIVATE + PUBLIC)
         assert world.host.attributes(PATHS.host_key.parent) is None
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_copies_that_a_killed_writer_has_left_go_with_the_builder(
+    keys: Keys, world: FakeWorld, private: Path, *, purge: bool
+) -> None:
+    keys.apply()
+    copies = [path.with_name(unfinished.name_for(path.name)) for path in (private, next_of(private))]
+    for copy in copies:
+        world.host.write(copy, SECRET, mode=0o600)
+
+    Keys(Settings(), world, purge=purge).revert()
+
+    assert [copy for copy in copies if world.host.attributes(copy)] == []
 
 
 @pytest.mark.parametrize("half", PRIVATE + PUBLIC)
