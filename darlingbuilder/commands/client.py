@@ -19,8 +19,6 @@ from darlingbuilder.steps.revocation import Ended, Revocation
 from darlingbuilder.steps.sshd import Sshd
 
 STANDARD_INPUT = "-"
-# The unit's hook, or a rotation of keys, may hold the lock for a while.
-_SECONDS_FOR_LOCK = 120.0
 _LONGEST_FILE = 65536
 _HEADER = ("NAME", "SINCE", "KEY", "COMMENT")
 
@@ -58,9 +56,7 @@ def _add(context: Context, arguments: Namespace) -> None:
             hint=f"darlingbuilder client add {name} --key FILE, or --key - to read it from standard input",
         )
     key = _handed_in(context, arguments.key)
-    with lock.held(
-        context.world.host.real(context.settings.names.lock), purpose="client add", seconds=_SECONDS_FOR_LOCK
-    ):
+    with context.locked("client add", seconds=lock.PATIENCE):
         is_new = _clients(context).add(name, key)
         Sshd(context.settings, context.world).admit()
     if arguments.json:
@@ -87,9 +83,7 @@ def _list(context: Context, arguments: Namespace) -> None:
 
 def _remove(context: Context, arguments: Namespace) -> None:
     name = _named(arguments)
-    with lock.held(
-        context.world.host.real(context.settings.names.lock), purpose="client remove", seconds=_SECONDS_FOR_LOCK
-    ):
+    with context.locked("client remove", seconds=lock.PATIENCE):
         gone = _clients(context).remove(name)
         Sshd(context.settings, context.world).admit()
     ended = _end(context, gone)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import msgspec
 
 from darlingbuilder.adapters import real
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import log, marker
+from darlingbuilder.core import lock, log, marker
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import BuilderError
+from darlingbuilder.core.lock import Lock
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
@@ -39,6 +41,10 @@ class Context:
     def settings(self) -> Settings:
         """The settings of ``config``."""
         return self.config.settings
+
+    def locked(self, purpose: str, *, seconds: float = 0) -> AbstractContextManager[Lock]:
+        """Hold the lock of whoever changes the builder, waiting ``seconds`` for it. Raises LockedError."""
+        return lock.held(self.world.host.real(self.settings.names.lock), purpose=purpose, seconds=seconds)
 
     def require_builder(self) -> Settings:
         """Give the builder's settings. Raises BuilderError if there is no builder."""

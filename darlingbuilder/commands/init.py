@@ -19,8 +19,6 @@ from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
 from darlingbuilder.verbs import as_typed
 
-# The hook may meet an «init» that is about to end; a person is told at once who is at work.
-_HOOK_PATIENCE = 120.0
 _WITH_FLAKES = " --extra-experimental-features 'nix-command flakes'"
 
 
@@ -56,7 +54,8 @@ def _converged(context: Context, plan: Plan, at: Callable[[str], None], *, hook:
         told(step, drift)
         at(step)
 
-    purpose, patience = (lock.STARTING, _HOOK_PATIENCE) if hook else ("init", 0)
+    # The hook may meet an «init» that is about to end; a person is told at once who is at work.
+    purpose, patience = (lock.STARTING, lock.PATIENCE) if hook else ("init", 0)
     place = context.world.host.real(context.called.settings.names.lock)
     with lock.held(place, purpose=purpose, seconds=patience):
         for step in plan.files:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import msgspec
 
@@ -10,7 +10,6 @@ from darlingbuilder.adapters.buildhooks import NixHooks
 from darlingbuilder.commands.context import Context, here, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
-from darlingbuilder.core.lock import Lock
 from darlingbuilder.core.paths import NIX_LOAD
 from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keylist import Listed, listed
@@ -21,7 +20,6 @@ from darlingbuilder.steps.succession import Succession
 
 # What argparse gives for an option without its value.
 NO_FILE = ""
-_SECONDS_FOR_LOCK = 120.0
 _DAY = 86400.0
 
 
@@ -69,7 +67,7 @@ def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
     roles = list(given) or list(Role)
     with _alone(context):
         successions = _successions(context, roles)
-        with _locked(context, "keys rotate"):
+        with context.locked("keys rotate", seconds=lock.PATIENCE):
             for succession in successions:
                 succession.generate()
         _replace(context, roles, arguments.timeout)
@@ -85,7 +83,7 @@ def _import(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
         raise UsageError("keys import needs a file", hint="darlingbuilder keys import --user FILE, or --host FILE")
     with _alone(context):
         successions = _successions(context, list(given))
-        with _locked(context, "keys import"):
+        with context.locked("keys import", seconds=lock.PATIENCE):
             roles = [one.role for one in successions if one.bring(here() / given[one.role], copy=arguments.copy)]
         if roles:
             _replace(context, roles, arguments.timeout)
@@ -111,11 +109,6 @@ def _replace(context: Context, roles: list[Role], patience: float) -> None:
         log.warning(
             "the clients still know the old host key alone", do="give them the new one: darlingbuilder export"
         )
-
-
-def _locked(context: Context, purpose: str) -> AbstractContextManager[Lock]:
-    place = context.world.host.real(context.settings.names.lock)
-    return lock.held(place, purpose=purpose, seconds=_SECONDS_FOR_LOCK)
 
 
 @contextmanager

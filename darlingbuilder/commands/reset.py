@@ -4,7 +4,6 @@ import sys
 from argparse import Namespace
 
 from darlingbuilder.commands.context import Context, confirm
-from darlingbuilder.core import lock
 from darlingbuilder.core.errors import BuilderError, ExitCode, UsageError
 from darlingbuilder.steps import standstill
 from darlingbuilder.steps.converge import converge, told
@@ -19,7 +18,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         _confirm(keep_store=arguments.keep_store)
     plan = build(context.config, context.world)
     renewal = Renewal(settings, context.world, keep_store=arguments.keep_store)
-    with lock.held(context.world.host.real(context.settings.names.lock), purpose="reset", seconds=0):
+    with context.locked("reset"):
         renewal.prepare()
         standstill.bring_down(settings, context.world)
         renewal.make(plan, announce=told)

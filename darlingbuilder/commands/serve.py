@@ -21,8 +21,6 @@ from darlingbuilder.steps.sharing.sharing import Sharing
 _MICROSECONDS = 1e6
 _DEFAULT_INTERVAL = 5.0
 _LONGEST_INTERVAL = 5.0
-# Somebody's «init» may be about to end.
-_PATIENCE = 120.0
 
 
 def run(context: Context, _arguments: Namespace) -> ExitCode:
@@ -79,7 +77,8 @@ def _begin_anew(context: Context) -> None:
     """Make a new prefix, and a store that holds Nix alone: nothing that a build has left is there afterwards."""
     notify("STATUS=making a new prefix and an empty store")
     renewal = Renewal(context.settings, context.world, keep_store=False)
-    with lock.held(context.world.host.real(context.settings.names.lock), purpose="serve", seconds=_PATIENCE):
+    # Somebody's «init» may be about to end.
+    with context.locked("serve", seconds=lock.PATIENCE):
         renewal.prepare()
         context.world.darling.shutdown()
         renewal.make(build(context.config, context.world), announce=told)

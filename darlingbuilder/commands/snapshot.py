@@ -9,7 +9,7 @@ import msgspec
 
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, confirm, say, say_json
-from darlingbuilder.core import lock, log, size
+from darlingbuilder.core import log, size
 from darlingbuilder.core.errors import ConfigError, ExitCode, UsageError
 from darlingbuilder.steps import standstill
 from darlingbuilder.steps.converge import converge, told
@@ -88,7 +88,7 @@ def _list(context: Context, arguments: Namespace) -> None:
 
 def _delete(context: Context, arguments: Namespace) -> None:
     name = _named(arguments)
-    with lock.held(context.world.host.real(context.settings.names.lock), purpose="snapshot delete", seconds=0):
+    with context.locked("snapshot delete"):
         Snapshots(context.settings, context.world).delete(name)
     if arguments.json:
         say_json({"name": name})
@@ -102,7 +102,7 @@ def _stopped(context: Context, purpose: str) -> Iterator[None]:
     world = context.world
     was_wanted = standstill.is_wanted(context.settings, world)
     try:
-        with lock.held(world.host.real(context.settings.names.lock), purpose=purpose, seconds=0):
+        with context.locked(purpose):
             log.info("stopping", unit=context.settings.names.unit)
             standstill.bring_down(context.settings, world)
             yield

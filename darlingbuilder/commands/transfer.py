@@ -12,8 +12,6 @@ from darlingbuilder.core import lock, size
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.transfer import Direction, Transfer, store_paths
 
-# A build's hook may push while another does.
-_PATIENCE = 120.0
 _PURPOSE = {
     Direction.PUSH: "copying into the guest's store",
     Direction.PULL: "copying into the host's store",
@@ -40,7 +38,8 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     paths = store_paths(context.world.host, arguments.paths, here())
     began = time.monotonic()
     # Without it the store could be taken away meanwhile: by «uninstall», «reset» or «snapshot restore».
-    with lock.held(context.world.host.real(context.settings.names.lock), purpose=direction.value, seconds=_PATIENCE):
+    # A build's hook may push while another does.
+    with context.locked(direction.value, seconds=lock.PATIENCE):
         freight = Transfer(settings, context.world).freight(direction, paths)
         with progress.bytes_moved(_PURPOSE[direction], freight.size, quiet=arguments.quiet) as moved:
             context.world.nix.carry(freight, moved=moved)

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from darlingbuilder.commands.context import Context, confirm
-from darlingbuilder.core import lock, log
+from darlingbuilder.core import log
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.steps.converge import withdraw
@@ -13,7 +13,7 @@ from darlingbuilder.steps.plan import build
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Revert every step, the last first. Without a marker nothing is ours, and nothing is done."""
-    with lock.held(context.world.host.real(context.settings.names.lock), purpose="uninstall", seconds=0) as held:
+    with context.locked("uninstall") as held:
         errors = _withdrawn(context, purge=arguments.purge) if context.marker else []
         held.remove()
     if errors:

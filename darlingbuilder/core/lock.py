@@ -11,7 +11,8 @@ from darlingbuilder.core.errors import LockedError
 
 # The purpose of whoever is begun by systemd, not by a person, and ends in seconds: he is waited for.
 STARTING = "start of the unit"
-_SECONDS_FOR_START = 120.0
+# Seconds for a start of the unit to end, and for whoever is met that is about to.
+PATIENCE = 120.0
 
 
 class Lock:
@@ -88,7 +89,7 @@ def _outlasts_start(lock: Lock) -> bool:
     if not lock.is_starting():
         return False
     log.info("waiting", holder=lock.holder())
-    return wait.until(lock.take, seconds=_SECONDS_FOR_START)
+    return wait.until(lock.take, seconds=PATIENCE)
 
 
 def _opened(path: Path) -> int:

@@ -17,7 +17,7 @@ import base64
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -147,16 +147,7 @@ def ours(settings: Settings, host_key: str, *others: str) -> Machine:
 
 def out_of_service(settings: Settings) -> Machine:
     """Describe our builder while it serves nobody: a name that ssh fails to reach at once, and that Nix then says."""
-    return Machine(
-        uri=f"{settings.protocol}://{settings.names.out_of_service}",
-        systems=(SYSTEM,),
-        key=settings.key,
-        jobs=str(jobs(settings)),
-        speed=str(settings.speed_factor),
-        supported=tuple(settings.supported_features),
-        mandatory=tuple(settings.mandatory_features),
-        host_key="",
-    )
+    return replace(ours(settings, ""), uri=f"{settings.protocol}://{settings.names.out_of_service}")
 
 
 def pins(alias: str, host_key: str, *others: str) -> str:

@@ -27,8 +27,6 @@ from darlingbuilder.steps.sshd import Sshd
 
 _KEY_MODE = 0o600
 _SECONDS_TO_PROVE = 120.0
-# The unit's hook may hold the lock for a while.
-_SECONDS_FOR_LOCK = 120.0
 _NANOSECONDS = 1e9
 Proof = Callable[[Settings, World, Machine | None], None]
 
@@ -141,7 +139,7 @@ class Rotation:
     def _locked(self, what: str) -> Iterator[None]:
         # Not all the time: a start of the builder, which a login may bring about, takes this lock, too.
         place = self.world.host.real(self.settings.names.lock)
-        with lock.held(place, purpose="keys rotate", seconds=_SECONDS_FOR_LOCK):
+        with lock.held(place, purpose="keys rotate", seconds=lock.PATIENCE):
             log.info("rotating", now=what)
             yield
 

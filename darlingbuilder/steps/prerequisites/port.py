@@ -35,16 +35,14 @@ def on_demand(surroundings: Surroundings) -> Verdict:
 
 def _look(surroundings: Surroundings, setting: str, number: int) -> Verdict:
     """Look again and again for a while before what was found counts as in the way."""
-    verdict = _glance(surroundings, setting, number)
+    verdicts: list[Verdict] = []
 
-    def is_fine() -> bool:
-        nonlocal verdict
-        verdict = _glance(surroundings, setting, number)
-        return verdict.level is Level.OK
+    def is_settled() -> bool:
+        verdicts.append(_glance(surroundings, setting, number))
+        return verdicts[-1].level is not Level.FAILURE
 
-    if verdict.level is Level.FAILURE:
-        wait.until(is_fine, seconds=_SECONDS)
-    return verdict
+    wait.until(is_settled, seconds=_SECONDS)
+    return verdicts[-1]
 
 
 def _glance(surroundings: Surroundings, setting: str, number: int) -> Verdict:
