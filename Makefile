@@ -6,7 +6,10 @@ DARLING ?=
 NIX_TARBALL ?=
 REAL := $(if $(DARLING),--darling $(DARLING)) $(if $(NIX_TARBALL),--nix-tarball $(NIX_TARBALL))
 
-.PHONY: demo test lint unit integration bench man release clean
+# One part's failure does not hide another's.
+MAKEFLAGS += --keep-going
+
+.PHONY: demo test lint unit integration beside alone bench man release clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
@@ -22,8 +25,12 @@ lint: $(VENV)/.ready
 unit: $(VENV)/.ready
 	$(PYTHON) -m pytest tests
 
-integration: $(VENV)/.ready
+integration: beside alone
+
+beside: $(VENV)/.ready
 	$(PYTHON) -m pytest integration $(REAL) -m "not alone" --numprocesses 3 --dist loadfile
+
+alone: $(VENV)/.ready
 	$(PYTHON) -m pytest integration $(REAL) -m alone
 
 bench: $(VENV)/.ready

@@ -34,8 +34,8 @@ INNER = """\
 from pathlib import Path
 from integration.machine import Machine, debian_root
 with Machine.create(debian_root("trixie"), scratch=Path("/var/lib")) as machine:
-    machine.boot()
-    machine.reboot()
+    machine.boot(timeout=40)
+    machine.reboot(timeout=40)
     print(machine.run("systemctl", "is-system-running").stdout, end="")
 print(machine.leftovers())
 """
@@ -327,7 +327,7 @@ def test_a_host_run_by_systemd_with_cgroup2_alone_can_have_machines() -> None:
         assert host.run("stat", "--file-system", "--format=%T", "/sys/fs/cgroup").stdout == "cgroup2fs\n"
         said = host.run(
             "python3", "-B", "-c", INNER,
-            cwd="/srv/project", env={"XDG_CACHE_HOME": "/srv/cache"},
+            cwd="/srv/project", env={"XDG_CACHE_HOME": "/srv/cache"}, timeout=180,
         ).stdout  # fmt: skip
         assert said == "running\n[]\n"
     assert host.leftovers() == []

@@ -1,5 +1,6 @@
 """A snapshot of everything on a machine's disk, to be compared with another one."""
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -62,9 +63,15 @@ class Surveyor:
     _hashes: dict[tuple[int, int, int, int, int], str] = field(default_factory=dict)
 
     def survey(self, root: Path, *, excluded: Collection[str]) -> dict[str, Entry]:
-        """Read all below ``root``; ``excluded`` are paths as seen from inside, left out with all below them."""
-        skipped = {*TRANSIENT, *excluded}
-        return {path: self._entry(file) for path, file in _walk(root, "/", skipped)}
+        """Read all below ``root``; ``excluded`` are paths as seen from inside, left out with all below them.
+
+        What goes away while it is being read is left out as well: a machine that is up goes on working.
+        """
+        seen = {}
+        for path, file in _walk(root, "/", {*TRANSIENT, *excluded}):
+            with contextlib.suppress(FileNotFoundError):
+                seen[path] = self._entry(file)
+        return seen
 
     def _entry(self, file: os.DirEntry[str]) -> Entry:
         status = file.stat(follow_symlinks=False)
@@ -90,7 +97,11 @@ class Surveyor:
 
 
 def _walk(root: Path, below: str, skipped: Collection[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(f"{root}{below}") as files:
+    try:
+        files = os.scandir(f"{root}{below}")
+    except FileNotFoundError:
+        return
+    with files:
         for file in files:
             path = f"{below.rstrip('/')}/{file.name}"
             if path in skipped:

@@ -1,13 +1,19 @@
 """A limit for the store, on a machine with loop devices: kept, raised, lifted, and what is free in it counts."""
 
-import time
-
 import pytest
 
 from integration.suite.site import STATE, UNIT, Site
 from integration.suite.storage import built_in_guest, give_e2fsprogs, give_loop_devices, path_of, tree_on_host
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie"], indirect=True, scope="module")
+
+
+FREES = """derivation {
+  name = "frees-%s";
+  system = "x86_64-darwin";
+  builder = "/bin/sh";
+  args = [ "-c" "echo x > $out; exit 0" ];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +60,12 @@ def test_garbage_is_collected_by_what_the_store_s_own_file_system_has_free(used:
     used.tool("push", garbage)
     assert used.status()[1]["store"]["free"] < 400 * 2**20
 
-    completed = used.build(
-        'derivation { name = "frees"; system = "x86_64-darwin"; builder = "/bin/sh"; '
-        'args = [ "-c" "echo x > $out; exit 0" ]; }'
-    )
-
-    assert "running auto-GC" in completed.stderr
-    deadline = time.monotonic() + 20
-    while used.status()[1]["store"]["free"] < 400 * 2**20 and time.monotonic() < deadline:
-        time.sleep(0.2)
+    assert "running auto-GC" in used.build(FREES % "first").stderr
+    # Nix collects beside a build, and stops when its client goes: what is not done by then is the next one's.
+    for build in range(10):
+        if used.status()[1]["store"]["free"] > 400 * 2**20:
+            break
+        used.build(FREES % build)
     assert used.status()[1]["store"]["free"] > 400 * 2**20
     used.assert_healthy()
 
