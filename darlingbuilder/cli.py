@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from darlingbuilder import __version__, misread
-from darlingbuilder.core import config, log, streams
-from darlingbuilder.core.config import Setting
+from darlingbuilder.core import config, declaration, log, streams
+from darlingbuilder.core.declaration import Setting
 from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
 from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb, as_typed
 
@@ -20,7 +20,7 @@ _USAGE = "usage: darlingbuilder [--version] [--instance NAME] VERB ..."
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 _MORE = "All of a verb: darlingbuilder VERB --help. All there is: darlingbuilder man"
 # The settings that say which builder is meant.
-_WHOSE = tuple(config.table()[key] for key in ("instance", "state"))
+_WHOSE = tuple(declaration.table()[key] for key in ("instance", "state"))
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         if verb.takes_settings:
             # All of them there would fill the screen; they have a list of their own below.
             sub.usage = f"{sub.format_usage().removeprefix('usage: ').rstrip()} [--SETTING VALUE]..."
-        _add_settings(sub, list(config.table().values()) if verb.takes_settings else _WHOSE)
+        _add_settings(sub, list(declaration.table().values()) if verb.takes_settings else _WHOSE)
     return top
 
 
@@ -141,7 +141,7 @@ def _add_common(sub: argparse.ArgumentParser) -> None:
 def _add_settings(sub: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
     group = sub.add_argument_group("settings (flag over environment over file)")
     for setting in settings:
-        default = config.as_text(setting.default) or "unset"
+        default = declaration.as_text(setting.default) or "unset"
         text = f"{setting.help} [{default}]".replace("%", "%%")
         # What is not given is not there: it must not take the place of what was given before the verb.
         group.add_argument(setting.flag, dest=setting.variable, metavar="VALUE", help=text, default=argparse.SUPPRESS)
@@ -149,12 +149,12 @@ def _add_settings(sub: argparse.ArgumentParser, settings: Sequence[Setting]) -> 
 
 def _add_instance(top: argparse.ArgumentParser) -> None:
     """Let the instance be said before the verb as well, once for all that may follow."""
-    setting = config.table()["instance"]
+    setting = declaration.table()["instance"]
     top.add_argument(
         setting.flag, dest=setting.variable, metavar="NAME", help=setting.help, default=argparse.SUPPRESS
     )
 
 
 def _setting_flags(arguments: argparse.Namespace) -> dict[str, str]:
-    given = {key: getattr(arguments, setting.variable, None) for key, setting in config.table().items()}
+    given = {key: getattr(arguments, setting.variable, None) for key, setting in declaration.table().items()}
     return {key: value for key, value in given.items() if value is not None}

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Iterator, Sequence
 
-from darlingbuilder.core import config
+from darlingbuilder.core import declaration
 from darlingbuilder.core.errors import UsageError
 from darlingbuilder.verbs import INTERNAL, VERBS, Verb
 
@@ -58,7 +58,7 @@ def _flags(verb: Verb) -> Iterator[str]:
     yield from (argument.name for argument in verb.arguments if argument.name.startswith("--"))
     yield from _OF_EVERY_VERB
     if verb.takes_settings:
-        yield from (setting.flag for setting in config.table().values())
+        yield from (setting.flag for setting in declaration.table().values())
 
 
 def _meant(word: str, known: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from darlingbuilder.core import compatibility, config, instance
+from darlingbuilder.core import compatibility, declaration, instance
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.machines import SYSTEM
 from darlingbuilder.core.paths import NIX_MACHINES, Paths
@@ -33,7 +33,7 @@ def facts() -> dict[str, Any]:
         "boots_awaited": BOOTS_AWAITED,
         "nix_versions": list(compatibility.nix_paths()),
         "default_nix": compatibility.table().default_nix,
-        "settings": {key: _setting(setting) for key, setting in config.table().items()},
+        "settings": {key: _setting(setting) for key, setting in declaration.table().items()},
     }
 
 
@@ -74,7 +74,7 @@ def text() -> str:
     return msgspec.json.format(msgspec.json.encode(facts()), indent=2).decode() + "\n"
 
 
-def _setting(setting: config.Setting) -> dict[str, Any]:
+def _setting(setting: declaration.Setting) -> dict[str, Any]:
     return {"default": setting.default, "help": setting.help, "type": _translated(msgspec.json.schema(setting.type))}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from darlingbuilder import cli
 from darlingbuilder.adapters import process
-from darlingbuilder.core import compatibility, config, paths
+from darlingbuilder.core import compatibility, config, declaration, paths
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.paths import Paths
@@ -74,7 +74,7 @@ def test_every_exit_code_is_in_the_table_of_commands() -> None:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    assert [key for key, setting in config.table().items() if len(setting.help.split()) < 3] == []
+    assert [key for key, setting in declaration.table().items() if len(setting.help.split()) < 3] == []
 
 
 def test_every_file_is_in_the_table_of_files() -> None:
@@ -128,7 +128,7 @@ def test_a_settings_file_is_one_that_the_program_takes(block: Block, tmp_path: P
         (document.name, said)
         for document in BY_HAND
         for said in re.findall(r"`([a-z_.]+ = [^`]+)`", document.read_text())
-        if said.partition(" = ")[0] in config.table()
+        if said.partition(" = ")[0] in declaration.table()
     }),
 )  # fmt: skip
 def test_a_setting_within_a_sentence_is_one(document: str, said: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder.core import config
+from darlingbuilder.core import declaration
 from nix import facts
 
 REPOSITORY = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def test_no_setting_has_a_type_that_the_module_cannot_read() -> None:
                 check(schema["items"])  # type: ignore[arg-type]  # a dict, as was just seen
 
     told = facts.facts()["settings"]
-    assert told.keys() == config.table().keys()
+    assert told.keys() == declaration.table().keys()
     for setting in told.values():
         check(setting["type"])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder import __version__, cli
-from darlingbuilder.core import config
+from darlingbuilder.core import declaration
 from darlingbuilder.core.errors import (
     BuilderError,
     ConfigError,
@@ -106,7 +106,7 @@ def test_the_version_needs_no_library() -> None:
 def test_settings_and_manual_need_no_systemd() -> None:
     code, out, err = run("config", "show", "--json", missing=["pystemd"])
     assert (code, err) == (0, "")
-    assert json.loads(out).keys() == config.table().keys()
+    assert json.loads(out).keys() == declaration.table().keys()
 
     code, out, err = run("man", missing=["pystemd"])
     assert (code, err) == (0, "")

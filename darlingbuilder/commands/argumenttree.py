@@ -5,8 +5,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from darlingbuilder.core import config
-from darlingbuilder.core.config import Setting
+from darlingbuilder.core import declaration
+from darlingbuilder.core.declaration import Setting
 
 
 def verbs(parser: ArgumentParser) -> dict[str, ArgumentParser]:
@@ -28,7 +28,7 @@ def own(parser: ArgumentParser) -> list[argparse.Action]:
 def setting_of(action: argparse.Action) -> Setting | None:
     """Give the setting whose flag it is."""
     # Not by its name: «keys --user» is no setting.
-    return next((setting for setting in config.table().values() if setting.variable == action.dest), None)
+    return next((setting for setting in declaration.table().values() if setting.variable == action.dest), None)
 
 
 def words(action: argparse.Action) -> Sequence[str]:

@@ -9,7 +9,8 @@ import msgspec
 
 from darlingbuilder.commands.context import Context, say, say_json
 from darlingbuilder.core import config
-from darlingbuilder.core.config import Config, Value
+from darlingbuilder.core.config import Config
+from darlingbuilder.core.declaration import Value
 from darlingbuilder.core.errors import ConfigError, ExitCode
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import metricsunits, socketunits, units

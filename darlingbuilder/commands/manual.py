@@ -10,7 +10,7 @@ from darlingbuilder import __version__
 from darlingbuilder.commands import argumenttree, settingsmanual
 from darlingbuilder.commands.argumenttree import help_of, own, setting_of
 from darlingbuilder.commands.context import Context, say
-from darlingbuilder.core import compatibility, config, paths, render, shim
+from darlingbuilder.core import compatibility, config, declaration, paths, render, shim
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.roff import Entry, roff, sentence
@@ -119,7 +119,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def _setting_flags() -> set[str]:
-    return {setting.flag for setting in config.table().values()}
+    return {setting.flag for setting in declaration.table().values()}
 
 
 def _files(settings: Settings) -> list[tuple[Path, str]]:

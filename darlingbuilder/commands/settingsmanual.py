@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darlingbuilder import __version__
-from darlingbuilder.core import config, render
-from darlingbuilder.core.config import Setting, Value
+from darlingbuilder.core import config, declaration, render
+from darlingbuilder.core.declaration import Setting, Value
 from darlingbuilder.core.roff import Entry, roff, sentence
 
 
@@ -28,25 +28,25 @@ def page() -> str:
         default_file=roff(str(config.DEFAULT_FILE)),
         tables=[
             _table(name, list(settings))
-            for name, settings in itertools.groupby(config.table().values(), key=lambda setting: setting.table)
+            for name, settings in itertools.groupby(declaration.table().values(), key=lambda setting: setting.table)
         ],
     )
 
 
 def entries() -> list[Entry]:
     """Give a paragraph for each setting, by its dotted key."""
-    return [_setting(setting) for setting in config.table().values()]
+    return [_setting(setting) for setting in declaration.table().values()]
 
 
 def _table(name: str, settings: Sequence[Setting]) -> Table:
-    text = sentence(config.tables()[name]) if name else ""
+    text = sentence(declaration.tables()[name]) if name else ""
     return Table(roff(name), roff(text), [_in_file(setting) for setting in settings])
 
 
 def _in_file(setting: Setting) -> Entry:
     key = setting.key.rpartition(".")[2]
     names = f"\\fB{roff(setting.flag)}\\fR, \\fB{setting.variable}\\fR"
-    text = f"{roff(sentence(config.describe(setting)))}\n.br\n{names}"
+    text = f"{roff(sentence(declaration.describe(setting)))}\n.br\n{names}"
     return Entry(f"\\fB{roff(key)}\\fR = {roff(_toml(setting.default))}", text)
 
 
@@ -56,8 +56,8 @@ def _toml(value: Value) -> str:
 
 
 def _setting(setting: Setting) -> Entry:
-    default = config.as_text(setting.default)
+    default = declaration.as_text(setting.default)
     said = f" Default: {roff(default)}." if default else ""
     names = f"\\fB{roff(setting.flag)}\\fR \\fIVALUE\\fR, \\fB{roff(setting.variable)}\\fR"
-    text = f"{roff(sentence(config.describe(setting)))}{said}\n.br\n{names}"
+    text = f"{roff(sentence(declaration.describe(setting)))}{said}\n.br\n{names}"
     return Entry(f"\\fB{roff(setting.key)}\\fR", text)

@@ -2,73 +2,25 @@
 
 import difflib
 import os
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from darlingbuilder.core import settings_file
+from darlingbuilder.core import declaration, settings_file
+from darlingbuilder.core.declaration import Value
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.instance import DEFAULT, Instance
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_together
 
 DEFAULT_FILE = Instance().settings_file
-_VARIABLE_PREFIX = "DARLINGBUILDER_"
 # Variables of that prefix that are no settings.
 _OTHER_VARIABLES = frozenset({"DARLINGBUILDER_CONFIG"})
 _LONGEST_SHOWN = 60
-
-Value = str | int | bool | list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One leaf of the settings: ``key`` is dotted, ``type`` carries bounds and help."""
-
-    key: str
-    type: Any
-    default: Value
-    help: str
-
-    @property
-    def flag(self) -> str:
-        """The command-line flag: ``nix.package`` gives ``--nix-package``."""
-        return "--" + self.key.replace(".", "-").replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable: ``nix.package`` gives ``DARLINGBUILDER_NIX_PACKAGE``."""
-        return _VARIABLE_PREFIX + self.key.replace(".", "_").upper()
-
-    @property
-    def table(self) -> str:
-        """The table of the file that it stands in; none for what stands before all tables."""
-        return self.key.rpartition(".")[0]
-
-    @property
-    def is_list(self) -> bool:
-        """Whether text is split at commas and spaces."""
-        return typing.get_origin(_bare(self.type)) is list
-
-    @property
-    def words(self) -> Sequence[str]:
-        """The words that are all it takes; none where it takes others."""
-        bare = _bare(self.type)
-        if bare is bool:
-            return ("true", "false")
-        return typing.get_args(bare) if typing.get_origin(bare) is typing.Literal else ()
-
-    @property
-    def is_path(self) -> bool:
-        """Whether it takes the name of a file or directory."""
-        patterns = [meta.pattern for meta in getattr(self.type, "__metadata__", ()) if meta.pattern]
-        return any(pattern.lstrip("^(").startswith("/") for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +39,6 @@ class Source:
     label: str
     values: Mapping[str, object]
     text: bool = False
-
-
-@cache
-def table() -> Mapping[str, Setting]:
-    """Every setting by its dotted key, in the order of the declaration."""
-    return {setting.key: setting for setting in _leaves(Settings, "")}
-
-
-def tables() -> Mapping[str, str]:
-    """Every table of the settings file by its name, with what it is."""
-    annotations = typing.get_type_hints(Settings, include_extras=True)
-    names = {setting.table for setting in table().values()}
-    return {name: _help(annotation) for name, annotation in annotations.items() if name in names}
 
 
 def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> Config:
@@ -131,7 +70,7 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
 def defaults(instance: str) -> Mapping[str, Value]:
     """Give what every setting is where nobody says anything, for the builder of that name."""
     own = {"instance": instance, **Instance(instance).defaults}
-    return {key: own.get(key, setting.default) for key, setting in table().items()}
+    return {key: own.get(key, setting.default) for key, setting in declaration.table().items()}
 
 
 def flatten(settings: Settings) -> dict[str, Value]:
@@ -157,31 +96,9 @@ def inflate(values: Mapping[str, object]) -> Settings:
     return msgspec.convert(tree, Settings)
 
 
-def _leaves(struct: type[msgspec.Struct], prefix: str) -> list[Setting]:
-    annotations = typing.get_type_hints(struct, include_extras=True)
-    found: list[Setting] = []
-    for field in msgspec.structs.fields(struct):
-        annotation = annotations[field.name]
-        bare = _bare(annotation)
-        if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
-            found += _leaves(bare, f"{field.name}.")
-            continue
-        default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-        found.append(Setting(prefix + field.name, annotation, default, _help(annotation)))
-    return found
-
-
-def _bare(annotation: Any) -> Any:  # noqa: ANN401 - a type expression has no type of its own
-    return _bare(annotation.__origin__) if typing.get_origin(annotation) is Annotated else annotation
-
-
-def _help(annotation: Any) -> str:  # noqa: ANN401 - as above
-    return next(str(meta.description) for meta in reversed(annotation.__metadata__) if meta.description)
-
-
 def _from_file(file: Path, *, needed: bool) -> dict[str, object]:
     tree, label = settings_file.read(file, needed=needed), str(file)
-    tables = {key.partition(".")[0] for key in table() if "." in key}
+    tables = {key.partition(".")[0] for key in declaration.table() if "." in key}
     flat: dict[str, object] = {}
     for name, value in tree.items():
         if name in tables and isinstance(value, dict):
@@ -194,10 +111,10 @@ def _from_file(file: Path, *, needed: bool) -> dict[str, object]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    keys = {setting.variable: key for key, setting in table().items()}
+    keys = {setting.variable: key for key, setting in declaration.table().items()}
     found: dict[str, object] = {}
     for variable, value in environment.items():
-        if not variable.startswith(_VARIABLE_PREFIX) or variable in _OTHER_VARIABLES:
+        if not variable.startswith(declaration.VARIABLE_PREFIX) or variable in _OTHER_VARIABLES:
             continue
         if variable not in keys:
             raise ConfigError(f"environment: unknown setting {_shown(variable)}", hint=_nearest(variable, keys))
@@ -224,8 +141,8 @@ def _instance(sources: Sequence[Source]) -> str | None:
 
 
 def _known(key: str, label: str) -> None:
-    if key not in table():
-        raise ConfigError(f"{label}: unknown setting {_shown(key)}", hint=_nearest(key, table()))
+    if key not in declaration.table():
+        raise ConfigError(f"{label}: unknown setting {_shown(key)}", hint=_nearest(key, declaration.table()))
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -235,14 +152,14 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 
 
 def _convert(key: str, value: object, source: Source) -> Value:
-    setting = table()[key]
+    setting = declaration.table()[key]
     if source.text and setting.is_list:
         value = str(value).replace(",", " ").split()
     try:
         return typing.cast("Value", msgspec.convert(value, setting.type, strict=not source.text))
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"{source.label}: {key} = {_shown(value)}: {error}", hint=f"{key} is {describe(setting)}"
+            f"{source.label}: {key} = {_shown(value)}: {error}", hint=f"{key} is {declaration.describe(setting)}"
         ) from None
 
 
@@ -254,36 +171,6 @@ def _shown(value: object) -> str:
         return "a huge number"
     text = repr(value[: _LONGEST_SHOWN + 1] if isinstance(value, str) else value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
-def as_text(value: Value) -> str:
-    """Give ``value`` as one writes it in a flag or a variable."""
-    if isinstance(value, list):
-        return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def describe(setting: Setting) -> str:
-    """Say in words what ``setting`` takes: its help and its type."""
-    return f"{setting.help} ({_type_name(setting.type)})"
-
-
-def _type_name(annotation: Any) -> str:  # noqa: ANN401 - as above
-    bare = _bare(annotation)
-    if typing.get_origin(bare) is typing.Literal:
-        return " or ".join(typing.get_args(bare))
-    if isinstance(bare, types.UnionType) or typing.get_origin(bare) is typing.Union:
-        return " or ".join(_type_name(part) for part in typing.get_args(bare))
-    if typing.get_origin(bare) is list:
-        return "a list of names"
-    return {bool: "true or false", int: "a whole number", str: "text"}[bare] + _bounds(annotation)
-
-
-def _bounds(annotation: Any) -> str:  # noqa: ANN401 - as above
-    metas = getattr(annotation, "__metadata__", ())
-    low = next((meta.ge for meta in metas if meta.ge is not None), None)
-    high = next((meta.le for meta in metas if meta.le is not None), None)
-    return f" from {low} to {high}" if low is not None and high is not None else ""
 
 
 def current_environment() -> Mapping[str, str]:

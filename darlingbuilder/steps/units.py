@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
-from darlingbuilder.core import config, listen, managed, render
+from darlingbuilder.core import config, declaration, listen, managed, render
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
@@ -26,7 +26,7 @@ from darlingbuilder.steps.socketunits import SocketUnits
 ON_DEMAND, STOP_IF_IDLE, HOLD = "on-demand", "stop-if-idle", "hold"
 _NAME = "darlingbuilder"
 _MASK = os.devnull
-_INSTANCE_FLAG, _STATE_FLAG = (f"{config.table()[key].flag}=" for key in ("instance", "state"))
+_INSTANCE_FLAG, _STATE_FLAG = (f"{declaration.table()[key].flag}=" for key in ("instance", "state"))
 # What serve reads at its start and the rest of the unit does not say.
 _SERVED = frozenset({"darling", "compat", "compat_builds", "store", "store_validity", "min_free", "max_free"})
 # What draining, shutting down and dying may take beyond the builds' own time.
@@ -175,7 +175,7 @@ def text(chosen: Config) -> str:
         start_seconds=10 * settings.boot_timeout + 600,
         stop_seconds=settings.grace + _SECONDS_TO_STOP,
         read_at_start=[
-            (key, config.as_text(value)) for key, value in config.flatten(settings).items() if key in _SERVED
+            (key, declaration.as_text(value)) for key, value in config.flatten(settings).items() if key in _SERVED
         ],
     )
 
@@ -247,9 +247,9 @@ def _flags(chosen: Config) -> list[str]:
     words = [f"{_INSTANCE_FLAG}{names.name}"] if names.name != DEFAULT else []
     words += ["--config", str(chosen.file)] if chosen.file != names.settings_file else []
     values = config.flatten(chosen.settings)
-    for key, setting in config.table().items():
+    for key, setting in declaration.table().items():
         if chosen.origins[key] in {"flag", "environment"} and key != "instance":
-            words += [f"{setting.flag}={config.as_text(values[key])}"]
+            words += [f"{setting.flag}={declaration.as_text(values[key])}"]
     return words
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from darlingbuilder.core import config
+from darlingbuilder.core import declaration
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import alias_text, connect_seconds
 from integration.suite.nixos import NixOs, file_of, settings, told, toml
@@ -106,7 +106,7 @@ def test_the_seed_s_usage_example_works_as_it_stands(nixos: NixOs) -> None:
 def test_what_is_not_said_is_the_program_s_own_default(nixos: NixOs) -> None:
     said = told(nixos, file_of(nixos.system(settings({"package": None}))))
 
-    defaults = {key: setting.default for key, setting in config.table().items()}
+    defaults = {key: setting.default for key, setting in declaration.table().items()}
     assert {key: value for key, value in said.items() if value != defaults[key]} == {
         "register": False,
         "install_unit": False,
@@ -133,7 +133,7 @@ def test_a_nix_for_the_guest_is_a_path_or_a_package(nixos: NixOs) -> None:
 
 def test_every_setting_of_the_program_can_be_said_and_means_the_same(nixos: NixOs) -> None:
     # Two sources of a Nix exclude each other; the rest of the defaults go together.
-    values = {key: setting.default for key, setting in config.table().items()}
+    values = {key: setting.default for key, setting in declaration.table().items()}
     values |= {"nix.tarball": "/srv/nix.tar.xz", "nix.sha256": "0" * 64}
     values |= {"register": False, "install_unit": False}
 

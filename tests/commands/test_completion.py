@@ -8,7 +8,7 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import completion, manual
-from darlingbuilder.core import config
+from darlingbuilder.core import declaration
 from darlingbuilder.verbs import VERBS
 
 SHELLS = next(verb for verb in VERBS if verb.name == "completion").arguments[0].options["choices"]
@@ -32,7 +32,7 @@ def test_every_verb_and_every_flag_is_completed(shell: str) -> None:
         assert verb.name in written
         for argument in verb.arguments:
             assert not argument.name.startswith("--") or argument.name[2:] in written
-    for setting in config.table().values():
+    for setting in declaration.table().values():
         assert setting.flag[2:] in written
 
 

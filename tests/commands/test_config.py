@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from darlingbuilder.commands import config as command
-from darlingbuilder.core import config
+from darlingbuilder.core import config, declaration
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ConfigError
 from tests.names import METRICS_TIMER, PROXY, SOCKET, UNIT
@@ -26,7 +26,7 @@ def test_every_line_is_one_of_a_settings_file_with_its_origin(tmp_path: Path) ->
 
     read_back = tomllib.loads("\n".join(line.rpartition("  ")[0] for line in lines))
     assert (read_back["port"], read_back["supported_features"], read_back["grace"]) == (2300, ["kvm"], 5)
-    assert [line.split()[0] for line in lines] == list(config.table())
+    assert [line.split()[0] for line in lines] == list(declaration.table())
     assert lines[1].endswith(str(tmp_path / "config.toml"))
     assert lines[-1].endswith("default")
 

@@ -9,7 +9,7 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import manual
-from darlingbuilder.core import config, shim
+from darlingbuilder.core import declaration, shim
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.roff import roff
 from darlingbuilder.steps.overview import metrics
@@ -31,16 +31,16 @@ def test_every_argument_of_a_verb_is_described() -> None:
                 assert roff(argument.help[1:]) in PAGE
 
 
-@pytest.mark.parametrize("key", config.table())
+@pytest.mark.parametrize("key", declaration.table())
 def test_every_setting_stands_with_its_flag_variable_default_and_help(key: str) -> None:
-    setting = config.table()[key]
+    setting = declaration.table()[key]
     start = PAGE.index(f".TP\n\\fB{key}\\fR\n")
     entry = PAGE[start : PAGE.index("\n.", PAGE.index("\n.br\n", start) + 5)]
 
     assert roff(setting.help[1:]) in entry
     assert roff(setting.flag) in entry
     assert setting.variable in entry
-    assert roff(config.as_text(setting.default)) in entry
+    assert roff(declaration.as_text(setting.default)) in entry
 
 
 def test_every_exit_code_is_explained() -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from darlingbuilder.adapters import process
 from darlingbuilder.commands import settingsmanual
-from darlingbuilder.core import config
+from darlingbuilder.core import config, declaration
 from darlingbuilder.core.roff import roff
 
 PAGE = settingsmanual.page()
 
 
-@pytest.mark.parametrize("key", config.table())
+@pytest.mark.parametrize("key", declaration.table())
 def test_every_key_stands_in_its_table_with_its_default(key: str) -> None:
-    setting = config.table()[key]
+    setting = declaration.table()[key]
     heading = f".SH TABLE [{setting.table}]\n" if setting.table else ".SH KEYS\n"
     section = PAGE.partition(heading)[2].partition("\n.SH")[0]
 
@@ -28,7 +28,7 @@ def test_every_key_stands_in_its_table_with_its_default(key: str) -> None:
 
 
 def test_every_table_says_what_it_is() -> None:
-    for name, text in config.tables().items():
+    for name, text in declaration.tables().items():
         assert f".SH TABLE [{name}]\n{roff(text[:1].upper() + text[1:])}" in PAGE
 
 

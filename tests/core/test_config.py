@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from darlingbuilder.core import config
-from darlingbuilder.core.config import Config, Setting
+from darlingbuilder.core import config, declaration
+from darlingbuilder.core.config import Config
+from darlingbuilder.core.declaration import Setting
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.settings import Settings
 
-SETTINGS = list(config.table().values())
+SETTINGS = list(declaration.table().values())
 
 
 def load(
@@ -161,7 +162,7 @@ def test_every_setting_has_help_a_flag_and_a_variable(setting: Setting) -> None:
     assert len(setting.help) > 10
     assert setting.flag.startswith("--")
     assert setting.variable.startswith("DARLINGBUILDER_")
-    assert config.describe(setting).startswith(setting.help)
+    assert declaration.describe(setting).startswith(setting.help)
 
 
 def test_no_two_settings_share_a_flag_or_a_variable() -> None:
@@ -171,7 +172,7 @@ def test_no_two_settings_share_a_flag_or_a_variable() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
 def test_every_default_can_be_said_as_text(setting: Setting) -> None:
-    text = config.as_text(setting.default)
+    text = declaration.as_text(setting.default)
 
     loaded = config.load(file=None, environment={}, flags={setting.key: text})
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from darlingbuilder.core import config, marker
+from darlingbuilder.core import config, declaration, marker
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ForeignFileError
 from tests.fakes.tree import RootlessTree
@@ -54,7 +54,7 @@ def test_a_setting_that_is_newer_than_the_marker_has_its_default(tree: RootlessT
     found = marker.read(tree, PATH)
 
     assert found is not None
-    assert found.config.settings.nofile == config.table()["nofile"].default
+    assert found.config.settings.nofile == declaration.table()["nofile"].default
 
 
 def test_a_setting_that_is_no_more_is_passed_over(tree: RootlessTree) -> None:

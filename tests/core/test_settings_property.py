@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from darlingbuilder.core import config
+from darlingbuilder.core import config, declaration
 from darlingbuilder.core.errors import ConfigError
 
 WORDS = [
@@ -29,7 +29,7 @@ scalars = st.one_of(texts, numbers.map(str), st.sampled_from(ODD))
 lists = st.lists(scalars, max_size=3).map(lambda values: f"[{', '.join(values)}]")
 values = st.one_of(scalars, lists)
 
-known = st.sampled_from(sorted(config.table()))
+known = st.sampled_from(sorted(declaration.table()))
 known_pairs = st.dictionaries(known, values, max_size=3).map(
     lambda pairs: "".join(f"{key} = {value}\n" for key, value in pairs.items())
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from darlingbuilder.adapters.tcp import is_ssh
-from darlingbuilder.core import config
+from darlingbuilder.core import config, declaration
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.plan import build
@@ -59,7 +59,7 @@ class Site:
 
 def changed(before: Config, key: str, value: str) -> Config:
     """Give ``before`` with one setting as a flag says it."""
-    values = {key: config.as_text(value) for key, value in config.flatten(before.settings).items()}
+    values = {key: declaration.as_text(value) for key, value in config.flatten(before.settings).items()}
     said = {key: value for key, value in values.items() if before.origins[key] != "default"}
     return chosen(**{**said, key.replace(".", "__"): value})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder import cli
-from darlingbuilder.core import config
+from darlingbuilder.core import config, declaration
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError, SystemdError
 from darlingbuilder.core.instance import Instance
@@ -72,7 +72,7 @@ def test_the_hook_converges_to_the_settings_of_the_call_that_wrote_it(
     # when: what systemd would start is parsed as the command line does
     words = shlex.split(value(world, "ExecStartPre").removeprefix("+"))[len(program()) :]
     parsed = vars(cli.parser().parse_args(words))
-    said = {key: parsed[one.variable] for key, one in config.table().items() if one.variable in parsed}
+    said = {key: parsed[one.variable] for key, one in declaration.table().items() if one.variable in parsed}
     # then
     loaded = config.load(file=parsed["config"], environment={}, flags=said)
     assert loaded.settings == wanted.settings
