@@ -13,7 +13,7 @@ from darlingbuilder.core.config import Config
 from darlingbuilder.core.declaration import Value
 from darlingbuilder.core.errors import ConfigError, ExitCode
 from darlingbuilder.core.tree import Tree
-from darlingbuilder.steps import metricsunits, socketunits, units
+from darlingbuilder.steps import commandlines, metricsunits, socketunits, units
 
 
 class SettingView(msgspec.Struct, frozen=True):
@@ -56,10 +56,10 @@ def unit(chosen: Config, name: str) -> str:
     if name in {names.metrics_service, names.metrics_timer}:
         if not settings.metrics_textfile:
             raise ConfigError(f"there is no {name}: metrics_textfile is unset", hint="set it, or leave that unit out")
-        return metricsunits.texts(names, units.write_metrics(at_home))[name]
+        return metricsunits.texts(names, commandlines.write_metrics(at_home))[name]
     if not settings.on_demand:
         raise ConfigError(f"there is no {name}: on_demand is false", hint="set on_demand = true, or leave it out")
-    return socketunits.texts(settings, Tree(Path("/")), units.stop_if_idle(at_home))[name]
+    return socketunits.texts(settings, Tree(Path("/")), commandlines.stop_if_idle(at_home))[name]
 
 
 def view(chosen: Config) -> Mapping[str, SettingView]:

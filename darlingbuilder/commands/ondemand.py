@@ -8,9 +8,9 @@ from darlingbuilder.commands.context import Context
 from darlingbuilder.core import log
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps.commandlines import HOLD
 from darlingbuilder.steps.idling import Idling
 from darlingbuilder.steps.ondemand import OnDemand
-from darlingbuilder.steps.units import HOLD
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.core import block, drift
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
-from darlingbuilder.core.tree import ROOT, Kind, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import KeyFileError
-from darlingbuilder.core.tree import Kind, Tree
+from darlingbuilder.core.tree import Tree
 
 _TYPE = b"ssh-ed25519"
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"

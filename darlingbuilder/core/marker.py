@@ -7,12 +7,13 @@ import msgspec
 
 from darlingbuilder import __version__
 from darlingbuilder.core import config
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ConfigError, ForeignFileError, PrerequisiteError
 from darlingbuilder.core.instance import DEFAULT
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_places
-from darlingbuilder.core.tree import ROOT, Kind, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 
 SCHEMA = 1
 

@@ -4,25 +4,16 @@ import contextlib
 import enum
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from darlingbuilder.core import unfinished
+from darlingbuilder.core.attributes import Attributes, Kind, described
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
 from darlingbuilder.core.owner import Owner
 
 _HERE = os.O_DIRECTORY | os.O_CLOEXEC
-
-
-class Kind(enum.Enum):
-    """What a name in a directory is."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    LINK = "link"
-    OTHER = "other"
 
 
 class Links(enum.Enum):
@@ -36,17 +27,6 @@ class Links(enum.Enum):
 
 
 ROOT = Owner(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What ``lstat`` says of a path; ``mode`` holds the permission bits alone."""
-
-    kind: Kind
-    mode: int
-    owner: Owner
-    mtime_ns: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +44,7 @@ class Tree:
         """Describe ``path`` itself, never what it links to; None if it is absent."""
         try:
             with self._parent(path) as (parent, name):
-                return _attributes(os.stat(name, dir_fd=parent, follow_symlinks=False))
+                return described(os.stat(name, dir_fd=parent, follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -220,7 +200,7 @@ class Tree:
     def _refuse_other(self, path: Path, parent: int, name: str) -> None:
         """Refuse to write over what is not a file."""
         try:
-            kind = _attributes(os.stat(name, dir_fd=parent, follow_symlinks=False)).kind
+            kind = described(os.stat(name, dir_fd=parent, follow_symlinks=False)).kind
         except FileNotFoundError:
             return
         what = {Kind.LINK: "a symbolic link", Kind.DIRECTORY: "a directory", Kind.OTHER: "a special file"}.get(kind)
@@ -272,14 +252,3 @@ class Tree:
 
 def _at(name: str, flags: int, parent: int) -> int:
     return os.open(name, flags, dir_fd=parent)
-
-
-def _attributes(found: os.stat_result) -> Attributes:
-    kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.LINK}
-    return Attributes(
-        kind=kinds.get(stat.S_IFMT(found.st_mode), Kind.OTHER),
-        mode=stat.S_IMODE(found.st_mode),
-        owner=Owner(found.st_uid, found.st_gid),
-        mtime_ns=found.st_mtime_ns,
-        size=found.st_size,
-    )

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import machines, nixconf
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.insertion import Insertion
 from darlingbuilder.core.nixconf import Saying
 from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_CUSTOM_CONF, NIX_DAEMON, NIX_MACHINES
-from darlingbuilder.core.tree import Kind
 
 # The daemon is older than a change of these.
 _CONFS = (HOST_NIX_CONF, NIX_CUSTOM_CONF)

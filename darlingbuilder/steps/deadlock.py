@@ -9,10 +9,11 @@ from pathlib import Path
 
 from darlingbuilder.adapters import filelocks
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import BuilderError, DarlingError
 from darlingbuilder.core.paths import STORE
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Kind, Tree
+from darlingbuilder.core.tree import Tree
 
 _ROOT = Path("/")
 # Tells of each file whether it can be opened for writing, by a word that nothing else prints.

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.core import keypair
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Kind, Tree
+from darlingbuilder.core.tree import Tree
 
 OUR_COMMENT = "darling-builder@"
 # In the public half of a copy that we took of somebody's key; the private one stays as it was given to us.

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, managed
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, is_of_ours
 

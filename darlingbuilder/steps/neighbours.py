@@ -14,7 +14,7 @@ from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import HOST_NIX_CONF, NIX_CUSTOM_CONF, NIX_MACHINES, SHARED_LOCK, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
-from darlingbuilder.steps.units import installed_state
+from darlingbuilder.steps.commandlines import installed_state
 
 # Where the names of builders stand among others.
 _TRACES = (

@@ -8,12 +8,12 @@ from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import managed
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import CA_BUNDLE, NIX_CONF, NIX_STORE_CONF, STORE, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import guestconf
 from darlingbuilder.steps.certificates import Certificates
 from darlingbuilder.steps.nixsource import Source

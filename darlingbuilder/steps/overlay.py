@@ -6,10 +6,11 @@ from pathlib import Path
 from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.namespaces import Layers
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.attributes import Attributes, Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.paths import GUEST_OWN, GUEST_OWN_NIX, STORE, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Attributes, Kind, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 from darlingbuilder.steps.profile import nix_tree
 
 _MODE = 0o700

@@ -5,15 +5,16 @@ from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import config, marker
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ConfigError, ForeignFileError
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings, bytes_of
-from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps import neighbours
-from darlingbuilder.steps.units import installed_state
+from darlingbuilder.steps.commandlines import installed_state
 
 # What a builder that exists cannot change: its parts would be left behind under the old name.
 _FIXED = ("instance", "state", "prefix", "user")

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from darlingbuilder.adapters.systemd import Activity, UnitState
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Attributes
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.ondemand import OnDemand
 from darlingbuilder.steps.profile import DEFAULT, nix_tree

@@ -12,11 +12,12 @@ from darlingbuilder import __version__
 from darlingbuilder.adapters import accounts, archive, volumes
 from darlingbuilder.adapters.archive import Way
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import BuilderError, CommandError, ForeignFileError, UsageError
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Kind, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 from darlingbuilder.steps.exchange import Exchange
 
 SCHEMA = 1

@@ -8,6 +8,7 @@ from typing import ClassVar
 from darlingbuilder.adapters import accounts
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import listen, managed, render
+from darlingbuilder.core.attributes import Attributes, Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError
 from darlingbuilder.core.managed import ManagedFile
@@ -22,7 +23,7 @@ from darlingbuilder.core.paths import (
     Paths,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Attributes, Kind, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keyring import Keyring, Role
 

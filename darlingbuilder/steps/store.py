@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import GuestPathError
 from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps import deadlock, standstill
 from darlingbuilder.steps.mounted import Mounted
 from darlingbuilder.steps.overlay import Overlay

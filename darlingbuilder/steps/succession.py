@@ -7,11 +7,12 @@ from pathlib import Path
 from darlingbuilder.adapters.sshclient import Client
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import keypair, machines
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import KeyFileError
 from darlingbuilder.core.machines import Machine
 from darlingbuilder.core.paths import Paths, next_of
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role
 
 _KEY_MODE = 0o600

@@ -8,10 +8,10 @@ import msgspec
 from darlingbuilder.adapters import storesizes, volumes
 from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import name_of
-from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps.profile import nix_tree
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
 

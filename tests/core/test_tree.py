@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core import unfinished
+from darlingbuilder.core.attributes import Attributes, Kind
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import Attributes, Kind, Links, Tree
+from darlingbuilder.core.tree import Links, Tree
 
 ME = Owner(os.geteuid(), os.getegid())
 FILE = Path("/etc/ours")

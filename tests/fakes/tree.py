@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import ROOT, Attributes, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 
 
 @dataclass(frozen=True, slots=True)

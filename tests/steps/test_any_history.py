@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.paths import (
     AUTHORIZED_KEYS,
     CA_BUNDLE,
@@ -19,7 +20,7 @@ from darlingbuilder.core.paths import (
     public_half,
 )
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Kind, Tree
+from darlingbuilder.core.tree import Tree
 from tests.fakes.furnished import chosen
 from tests.fakes.history import machine
 from tests.names import OUR_MACHINES, SSH_ALIAS, SYSUSERS, UNIT, UNIT_FILE

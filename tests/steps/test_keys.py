@@ -7,12 +7,13 @@ import pytest
 
 from darlingbuilder.adapters import process
 from darlingbuilder.core import keypair, unfinished
+from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError, KeyFileError
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Attributes
+from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.keys import Keys
 from tests.fakes.world import FakeWorld, fake_world
 from tests.privileges import bound_by_permissions

@@ -9,8 +9,9 @@ from darlingbuilder import cli
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.errors import ForeignFileError
 from darlingbuilder.core.instance import Instance
+from darlingbuilder.steps.commandlines import program
 from darlingbuilder.steps.metricsunits import OURS, MetricsUnits
-from darlingbuilder.steps.units import Units, program
+from darlingbuilder.steps.units import Units
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld, fake_world
 from tests.names import METRICS_SERVICE_FILE, METRICS_TIMER, METRICS_TIMER_FILE

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core import marker, unfinished
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError
@@ -14,9 +15,10 @@ from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.core.tree import ROOT
+from darlingbuilder.steps.commandlines import installed_state
 from darlingbuilder.steps.ownership import Ownership, pending
-from darlingbuilder.steps.units import Units, installed_state
+from darlingbuilder.steps.units import Units
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
 from tests.names import UNIT_FILE

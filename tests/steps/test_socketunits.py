@@ -9,7 +9,8 @@ from darlingbuilder import cli
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError
 from darlingbuilder.steps import socketunits
-from darlingbuilder.steps.units import Units, program
+from darlingbuilder.steps.commandlines import program
+from darlingbuilder.steps.units import Units
 from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld, fake_world
 from tests.names import PROXY, PROXY_FILE, SOCKET, SOCKET_FILE, UNIT, UNIT_FILE

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core import keypair
+from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ForeignFileError, GuestPathError, KeyFileError, PrerequisiteError
 from darlingbuilder.core.managed import HEADER
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import AUTHORIZED_KEYS, GUEST_ETC, HOST_KEY, SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Attributes, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 from darlingbuilder.steps.keys import Keys
 from darlingbuilder.steps.sshd import Sshd, session_environment
 from tests.fakes.world import FakeWorld, fake_world

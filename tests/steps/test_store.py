@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import GuestPathError
 from darlingbuilder.core.paths import GUEST_NIX, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Kind
 from darlingbuilder.steps.store import Store
 from tests.fakes.world import FakeWorld, fake_world
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters.systemd import Activity
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import GuestPathError
 from darlingbuilder.core.paths import GUEST_NIX, GUEST_OWN, GUEST_OWN_NIX, STORE, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import ROOT, Kind
+from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps import store as store_module
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.store import Store

@@ -11,8 +11,8 @@ from darlingbuilder.core import config, declaration
 from darlingbuilder.core.config import Config
 from darlingbuilder.core.errors import ForeignFileError, PrerequisiteError, SystemdError
 from darlingbuilder.core.instance import Instance
-from darlingbuilder.steps import units as step
-from darlingbuilder.steps.units import Units, installed_state, program
+from darlingbuilder.steps.commandlines import installed_state, located, program
+from darlingbuilder.steps.units import Units
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
 from tests.names import METRICS_SERVICE, METRICS_TIMER, METRICS_TIMER_FILE, UNIT, UNIT_FILE
@@ -308,11 +308,11 @@ def test_the_program_is_the_script_beside_python_or_the_one_that_was_called(tmp_
     link = tmp_path / "darlingbuilder"
     link.symlink_to(called)
 
-    assert step.located(beside, called) == [str(beside)]
+    assert located(beside, called) == [str(beside)]
     beside.unlink()
-    assert step.located(beside, link) == [str(called)]
+    assert located(beside, link) == [str(called)]
     for other in (Path("darlingbuilder"), Path("/usr/bin/pytest"), tmp_path / "gone/darlingbuilder"):
-        assert step.located(beside, other)[1:] == ["-m", "darlingbuilder"]
+        assert located(beside, other)[1:] == ["-m", "darlingbuilder"]
 
 
 def test_a_start_and_an_end_tell_the_breaker_where_there_is_something_to_tell(units: Units, world: FakeWorld) -> None:

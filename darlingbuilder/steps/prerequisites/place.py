@@ -7,10 +7,11 @@ from pathlib import Path
 from darlingbuilder.adapters import mounts
 from darlingbuilder.adapters.mounts import Mount
 from darlingbuilder.adapters.process import Account
+from darlingbuilder.core.attributes import Attributes, Kind
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import bytes_of
 from darlingbuilder.core.together import LONGEST_PREFIX
-from darlingbuilder.core.tree import Attributes, Kind, Tree
+from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.prerequisites.finding import Surroundings, Verdict, failure, ok, warning
 
 # As the upper layer of an overlayfs the first do not work (FACTS); the others are not known to.
