@@ -1,19 +1,19 @@
 """``keys``: show the builder's keys, replace them, or bring in keys that others keep."""
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
 from darlingbuilder.adapters.buildhooks import NixHooks
-from darlingbuilder.commands.context import Context, here, say, say_json
+from darlingbuilder.commands.context import Context, confirm, here, say, say_json
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import NIX_LOAD
 from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keylist import Listed, listed
-from darlingbuilder.steps.keyring import Role
+from darlingbuilder.steps.keyring import Role, notes
 from darlingbuilder.steps.rotation import Rotation, proven
 from darlingbuilder.steps.showing import Showing
 from darlingbuilder.steps.succession import Succession
@@ -54,12 +54,11 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
 
 def _show(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
     _refuse_files(given, "keys show shows the keys that there are")
-    found = [one for one in listed(context.settings, context.world) if not given or one.role in given]
+    found = _listed(context, list(given) or list(Role))
     if arguments.json:
         say_json([_view(one) for one in found])
-        return
-    for one in found:
-        _print(one)
+    else:
+        say("\n".join(map(_text, found)))
 
 
 def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
@@ -67,10 +66,10 @@ def _rotate(context: Context, arguments: Namespace, given: dict[Role, str]) -> N
     roles = list(given) or list(Role)
     with _alone(context):
         successions = _successions(context, roles)
-        with context.locked("keys rotate", seconds=lock.PATIENCE):
-            for succession in successions:
-                succession.generate()
-        _replace(context, roles, arguments.timeout)
+        for one in successions:
+            one.refuse_keeper()
+        _replace(context, successions, Succession.generate, arguments.timeout)
+    _confirm(context, roles, as_json=arguments.json)
 
 
 def _refuse_files(given: dict[Role, str], why: str) -> None:
@@ -81,14 +80,15 @@ def _refuse_files(given: dict[Role, str], why: str) -> None:
 def _import(context: Context, arguments: Namespace, given: dict[Role, str]) -> None:
     if not given or NO_FILE in given.values():
         raise UsageError("keys import needs a file", hint="darlingbuilder keys import --user FILE, or --host FILE")
+    files, copy = {role: here() / file for role, file in given.items()}, arguments.copy
     with _alone(context):
-        successions = _successions(context, list(given))
-        with context.locked("keys import", seconds=lock.PATIENCE):
-            roles = [one.role for one in successions if one.bring(here() / given[one.role], copy=arguments.copy)]
-        if roles:
-            _replace(context, roles, arguments.timeout)
-        else:
-            say("These keys are in use already; nothing was changed.")
+        new = [one for one in _successions(context, list(given)) if one.would_follow(files[one.role], copy=copy)]
+        if new:
+            _replace(context, new, lambda one: one.bring(files[one.role], copy=copy), arguments.timeout)
+    if not new and not arguments.json:
+        confirm("These keys are in use already; nothing was changed.")
+    else:
+        _confirm(context, list(given), as_json=arguments.json)
 
 
 def _successions(context: Context, roles: list[Role]) -> list[Succession]:
@@ -98,17 +98,30 @@ def _successions(context: Context, roles: list[Role]) -> list[Succession]:
     return made
 
 
-def _replace(context: Context, roles: list[Role], patience: float) -> None:
-    settings, world = context.settings, context.world
+def _replace(
+    context: Context, successions: list[Succession], begin: Callable[[Succession], object], patience: float
+) -> None:
+    settings, world, roles = context.settings, context.world, [one.role for one in successions]
     hooks, door = NixHooks(world.host.real(NIX_LOAD), settings.names.alias), Showing(settings, world)
-    Rotation(settings, world, roles, hooks=hooks, door=door, prove=proven, patience=patience).run()
-    for one in listed(settings, world):
-        if one.role in roles:
-            _print(one)
+    Rotation(settings, world, roles, hooks=hooks, door=door, prove=proven, patience=patience).run(
+        lambda: [begin(one) for one in successions]
+    )
     if Role.HOST in roles and Clients(settings, world.host).listed():
         log.warning(
             "the clients still know the old host key alone", do="give them the new one: darlingbuilder export"
         )
+
+
+def _confirm(context: Context, roles: list[Role], *, as_json: bool) -> None:
+    found = _listed(context, roles)
+    if as_json:
+        say_json([_view(one) for one in found])
+    else:
+        confirm("\n".join(map(_text, found)))
+
+
+def _listed(context: Context, roles: list[Role]) -> list[Listed]:
+    return [one for one in listed(context.settings, context.world) if one.role in roles]
 
 
 @contextmanager
@@ -117,7 +130,8 @@ def _alone(context: Context) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            log.warning("both keys count as long as this is not finished", do="darlingbuilder keys rotate")
+            if notes(context.settings, context.world.host):
+                log.warning("both keys count as long as this is not finished", do="darlingbuilder keys rotate")
             raise
         finally:
             held.remove()
@@ -139,9 +153,11 @@ def _view(one: Listed) -> KeyView:
     )
 
 
-def _print(one: Listed) -> None:
-    say(f"{one.role.value} key, {one.stage}: {one.path}")
-    say(f"  {f'{one.key.kind} {one.key.fingerprint}' if one.key else one.error}")
+def _text(one: Listed) -> str:
     places = " and ".join([*(["on the host"] if one.host else []), *(["in the guest"] if one.guest else [])])
     age = "" if one.age is None else f", {one.age / _DAY:.1f} days old"
-    say(f"  {places or 'nowhere'}{age}; whose: {one.whose}")
+    return (
+        f"{one.role.value} key, {one.stage}: {one.path}\n"
+        f"  {f'{one.key.kind} {one.key.fingerprint}' if one.key else one.error}\n"
+        f"  {places or 'nowhere'}{age}; whose: {one.whose}"
+    )

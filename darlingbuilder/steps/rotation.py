@@ -37,8 +37,8 @@ class Rotation:
 
     Its state is the key files alone (see Keyring), so it goes on wherever it was interrupted:
 
-    1. The next key is there: the guest admits it, and it is pinned beside the old one. What is connected, or about
-       to, knows the old keys, and they still hold.
+    1. Where nobody can log in as it is, nothing is changed. Then the next key is put there: the guest admits it, and
+       it is pinned beside the old one. What is connected, or about to, knows the old keys, and they still hold.
     2. Build hooks read the machines line but once. Those that know the old host key alone are waited for.
     3. While no hook may begin to connect, sshd comes to show the next host key, and the user key is put in the old
        one's place. ssh reads that file twice, and fails if it has changed in between.
@@ -53,10 +53,14 @@ class Rotation:
     prove: Proof
     patience: float
 
-    def run(self) -> None:
-        """Go through all of it. Raises BuilderError where it cannot go on; both keys count then, and builds go on."""
+    def run(self, begin: Callable[[], object]) -> None:
+        """Go through all of it; ``begin`` puts the next keys there, unless they are. Raises BuilderError.
+
+        Wherever it cannot go on after that, both keys count, and builds go on.
+        """
         self._prove("looking at the builder as it is", None)
         with self._locked("admitting and pinning the next keys"):
+            begin()
             self._converge(Keys, Sshd, Registration)
         self._prove("trying the next keys", self._line(self._user_key()))
         self._await_hooks()

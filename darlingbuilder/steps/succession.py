@@ -26,14 +26,17 @@ _DECLARED = (Path("/nix/store"), Path("/etc/static"))
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """What may follow the key of ``role``; nothing is replaced here."""
+    """What may follow the key of ``role``; nothing is replaced here.
+
+    One may ask before whether it will do: that only looks, and what makes the next key looks again.
+    """
 
     settings: Settings
     world: World
     role: Role
 
-    def generate(self) -> None:
-        """Make the next key, unless one is there already. Raises KeyFileError where others keep the one in use."""
+    def refuse_keeper(self) -> None:
+        """Raise KeyFileError where others keep the key in use, and one of ours is not to follow it."""
         if self._ring.coming(self.role):
             return
         keypair.needed(self.world.host, self._path)
@@ -43,8 +46,28 @@ class Succession:
                 hint="have a new one made there where it comes from, and bring that in: "
                 f"darlingbuilder keys import --{self.role.value} FILE",
             )
+
+    def generate(self) -> None:
+        """Make the next key, unless one is there already. Raises KeyFileError where others keep the one in use."""
+        self.refuse_keeper()
+        if self._ring.coming(self.role):
+            return
         private = keypair.generate(f"{OUR_COMMENT}{os.uname().nodename}")
         self.world.host.create(next_of(self._path), private, mode=_KEY_MODE, owner=ROOT)
+
+    def would_follow(self, file: Path, *, copy: bool) -> bool:
+        """Whether the key in ``file`` can be the next one; false if it is in use already. Raises KeyFileError."""
+        key = self._examined(file)
+        self._refuse_path_of_others()
+        if self._is_in_use(file, key.text, copy=copy):
+            return False
+        coming = self._ring.coming(self.role)
+        if coming and coming.text != key.text:
+            raise KeyFileError(
+                f"{self._path} is being replaced by another key already",
+                hint=f"finish that first: darlingbuilder keys rotate --{self.role.value}",
+            )
+        return True
 
     def bring(self, file: Path, *, copy: bool) -> bool:
         """Make the key in ``file`` the next one: by a link to where it is kept, or by a ``copy``.
@@ -52,19 +75,10 @@ class Succession:
         Gives false if it is the one in use already. Raises KeyFileError. A credential of systemd's is always copied:
         it goes when its service ends.
         """
-        key = self._examined(file)
-        self._refuse_path_of_others()
-        if self._is_in_use(file, key.text, copy=copy):
-            return False
-        coming = self._ring.coming(self.role)
-        if coming is None:
+        wanted = self.would_follow(file, copy=copy)
+        if wanted and self._ring.coming(self.role) is None:
             self._put_beside(file, copy=copy or _is_credential(file))
-        elif coming.text != key.text:
-            raise KeyFileError(
-                f"{self._path} is being replaced by another key already",
-                hint=f"finish that first: darlingbuilder keys rotate --{self.role.value}",
-            )
-        return True
+        return wanted
 
     def refuse_foreign_pin(self) -> None:
         """Raise KeyFileError where a configuration of others pins the old host key, and would not know the next."""

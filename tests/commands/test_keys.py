@@ -3,22 +3,25 @@
 import json
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from darlingbuilder import cli
 from darlingbuilder.commands import keys
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import keypair, lock
+from darlingbuilder.core import keypair, lock, log
 from darlingbuilder.core.errors import BuilderError, ExitCode, KeyFileError, LockedError, UsageError
 from darlingbuilder.core.paths import Paths, next_of
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.core.tree import ROOT
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import seen
 from tests.fakes.world import FakeWorld
 from tests.names import KEYS_LOCK
 
 PATHS = Paths(Settings())
+SECRET = Path("/run/secrets/builder")
 
 
 @pytest.fixture
@@ -30,6 +33,17 @@ def world() -> Iterator[FakeWorld]:
 def run(context: Context, words: str) -> ExitCode:
     arguments: Namespace = cli.parser().parse_args(["keys", *words.split()])
     return keys.run(context, arguments)
+
+
+def kept(world: FakeWorld) -> Path:
+    """Keep a secret that could be brought in."""
+    world.host.create(SECRET, keypair.generate("vault"), mode=0o400, owner=ROOT)
+    return SECRET
+
+
+def changed(world: FakeWorld, before: dict[str, tuple[int, str]]) -> set[str]:
+    """Name what was changed, but for the secret that was to be brought in."""
+    return {path for path, _ in seen(world.host.root).items() ^ before.items() if not path.startswith("run/secrets")}
 
 
 def test_both_keys_are_shown_with_their_fingerprints(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,10 +114,60 @@ def test_a_key_of_ones_own_is_refused_and_nothing_is_changed(world: FakeWorld) -
     assert world.host.attributes(KEYS_LOCK) is None
 
 
-def test_a_builder_that_does_not_answer_is_refused_with_the_remedy(world: FakeWorld) -> None:
+@pytest.mark.parametrize("words", ["rotate", "rotate --user", "import --copy --user"])
+def test_a_builder_that_does_not_answer_is_refused_with_the_remedy(world: FakeWorld, words: str) -> None:
     world.systemd.stop("darling-builder.service")
-    before = keypair.needed(world.host, PATHS.key)
+    before = seen(world.host.root)
     with pytest.raises(BuilderError, match=r"unit: darling-builder\.service is inactive") as caught:
-        run(called(world), "rotate --user")
+        run(called(world), f"{words} {kept(world) if words.startswith('import') else ''}")
     assert "darlingbuilder start" in caught.value.hint
-    assert keypair.needed(world.host, PATHS.key) == before
+    assert changed(world, before) == set()
+
+
+@pytest.mark.parametrize("words", ["rotate", "rotate --host --user"])
+def test_where_one_key_is_refused_the_other_is_left_alone(world: FakeWorld, words: str) -> None:
+    world.host.write(PATHS.host_key, keypair.generate("me@here"), mode=0o600)
+    before = seen(world.host.root)
+    with pytest.raises(KeyFileError, match=f"{PATHS.host_key} is a key of your own"):
+        run(called(world), words)
+    assert changed(world, before) == set()
+
+
+def test_where_one_file_is_refused_the_other_is_not_brought_in(world: FakeWorld) -> None:
+    before = seen(world.host.root)
+    with pytest.raises(KeyFileError, match="none: is absent"):
+        run(called(world), f"import --user {kept(world)} --host /run/secrets/none")
+    assert changed(world, before) == set()
+
+
+@pytest.fixture
+def linked(world: FakeWorld) -> str:
+    """A builder that uses a secret already; the words that bring in the same one."""
+    world.host.remove(PATHS.key)
+    world.host.write_link(PATHS.key, str(world.host.real(kept(world))))
+    make(world)
+    return f"import --user {SECRET}"
+
+
+def test_a_key_that_is_in_use_already_changes_nothing(
+    world: FakeWorld, linked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = seen(world.host.root)
+    assert run(called(world), linked) is ExitCode.OK
+    assert capsys.readouterr().out == "These keys are in use already; nothing was changed.\n"
+    assert changed(world, before) == set()
+
+
+def test_with_quiet_only_what_was_asked_for_is_printed(
+    world: FakeWorld, linked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.configure(verbose=False, quiet=True)
+    try:
+        run(called(world), linked)
+        assert capsys.readouterr() == ("", "")
+        run(called(world), f"{linked} --json")
+        assert [one["kind"] for one in json.loads(capsys.readouterr().out)] == ["user"]
+        run(called(world), "show --user")
+        assert "user key, in use" in capsys.readouterr().out
+    finally:
+        log.configure(verbose=False, quiet=False)

@@ -56,9 +56,11 @@ class Site:
         )
 
     def rotate(self, *roles: Role) -> None:
+        self.rotation(*roles).run(lambda: self.begin(*roles))
+
+    def begin(self, *roles: Role) -> None:
         for role in roles or BOTH:
             Succession(Settings(), self.world, role).generate()
-        self.rotation(*roles).run()
 
     def interrupted(self, moment: int) -> bool:
         """Rotate, and be interrupted when ``moment`` things have been done; false if it has ended before."""
@@ -201,12 +203,12 @@ def test_a_proof_that_fails_stops_it_with_both_keys_in_force(number: int) -> Non
                 raise BuilderError("login: no", hint="see the logs")
             one.callers.prove(settings, world, line)
 
-        for role in BOTH:
-            Succession(Settings(), one.world, role).generate()
         # when
         with pytest.raises(BuilderError, match="login: no"):
-            one.rotation(prove=fail).run()
-        # then: as whatever stopped it is over
+            one.rotation(prove=fail).run(one.begin)
+        # then: as long as nobody could log in, nothing was begun
+        assert [bool(one.ring.coming(role)) for role in BOTH] == [number > 0] * 2
+        # and: as whatever stopped it is over
         one.callers.come()
         one.rotate()
         one.assert_rotated(before)
@@ -220,9 +222,7 @@ def test_the_last_proof_knows_the_new_keys_alone() -> None:
             lines.append(line)
             one.callers.prove(settings, world, line)
 
-        for role in BOTH:
-            Succession(Settings(), one.world, role).generate()
-        one.rotation(prove=note).run()
+        one.rotation(prove=note).run(one.begin)
         first, second, third = lines
         assert first is None
         assert second is not None

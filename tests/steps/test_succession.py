@@ -16,6 +16,7 @@ from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.keyring import IMPORTED_COMMENT, Keyring, Role
 from darlingbuilder.steps.keys import Keys
 from darlingbuilder.steps.succession import Succession
+from tests.fakes.furnished import seen
 from tests.fakes.host import HOST_KEY, make_host
 from tests.fakes.world import FakeWorld, fake_world
 
@@ -122,6 +123,14 @@ def test_the_same_file_brought_again_goes_on_and_another_one_is_refused(user: Su
         user.bring(other, copy=False)
     assert "keys rotate --user" in caught.value.hint
     assert coming(world) == first
+
+
+def test_what_would_follow_is_only_looked_at(user: Succession, world: FakeWorld) -> None:
+    secret = keep(world, keypair.generate("sops"))
+    before = seen(world.host.root)
+    assert user.would_follow(secret, copy=False)
+    user.refuse_keeper()
+    assert seen(world.host.root) == before
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
