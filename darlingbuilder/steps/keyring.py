@@ -73,7 +73,8 @@ class Keyring:
 
     def is_ours(self, path: Path) -> bool:
         """Whether ``path`` is a key with our comment, not a link or another's key that we were told to use."""
-        return is_of_ours(self._lying_at(path))
+        key = self._lying_at(path)
+        return key is not None and key.comment.startswith(OUR_COMMENT)
 
     def is_imported(self, path: Path) -> bool:
         """Whether ``path`` is a copy that we took of another's key."""
@@ -90,9 +91,9 @@ class Keyring:
             return None
 
 
-def is_of_ours(key: PublicKey | None) -> bool:
-    """Whether ``key`` has the comment that we give."""
-    return key is not None and key.comment.startswith(OUR_COMMENT)
+def has_our_mark(written: PublicKey | None) -> bool:
+    """Whether the public half ``written`` has a comment that we give: to a key of ours, or to a copy that we took."""
+    return written is not None and written.comment.startswith((OUR_COMMENT, IMPORTED_COMMENT))
 
 
 def notes(settings: Settings, host: Tree) -> list[Note]:

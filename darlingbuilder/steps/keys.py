@@ -16,7 +16,7 @@ from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.clients import Clients
-from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, is_of_ours
+from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, has_our_mark
 
 _DIRECTORY_MODE = 0o700
 # ssh takes a key that nobody else can read; one that is even stricter is somebody's choice.
@@ -66,21 +66,16 @@ class Keys:
         managed.withdraw(host, [self._paths.known_hosts])
         # Access that was given to a builder ends with it: the next one is not to let in anybody unasked.
         Clients(self.settings, host).forget()
+        for path in self._private if self.purge else ():
+            self._purge(path)
         for path in map(next_of, self._private):
+            # A copy or a link that «keys» has put there; what anybody else put there was taken for one, and admitted.
             # No guest knows it any longer, so it opens nothing.
-            if self._ring.is_ours(path) or host.link(path):
+            if (found := host.attributes(path)) and found.kind in {Kind.FILE, Kind.LINK}:
                 host.remove(path)
         self.sweep()
-        if not self.purge:
-            return
-        for path in self._private:
-            ours, public = self._is_to_be_purged(path), public_half(path)
-            # First, for the private half alone tells whose a damaged public one is.
-            if ours or is_of_ours(keypair.written_public(host.read(public))):
-                host.remove(public)
-            if ours:
-                host.remove(path)
-        host.remove_if_empty(self._paths.host_key.parent)
+        if self.purge:
+            host.remove_if_empty(self._paths.host_key.parent)
 
     def sweep(self) -> None:
         """Remove the copies of keys that killed writers have left beside them."""
@@ -88,10 +83,25 @@ class Keys:
             for path in (private, public_half(private), next_of(private)):
                 self.world.host.sweep(path)
 
-    def _is_to_be_purged(self, path: Path) -> bool:
+    def _purge(self, path: Path) -> None:
+        """Remove a pair of ours, so that at every moment what is left tells whose it is."""
+        host, ring, public = self.world.host, self._ring, public_half(path)
         # A link among our own files was put there by «keys import»; what it leads to is not ours.
-        linked = path == self._paths.host_key and self.world.host.link(path) is not None
-        return linked or self._ring.is_ours(path) or self._ring.is_imported(path)
+        linked = path == self._paths.host_key and host.link(path) is not None
+        if ring.is_imported(path):
+            # Its mark is in the public half.
+            host.remove(path)
+        if linked or ring.is_ours(path) or self._is_arriving(path):
+            host.remove(public)
+            host.remove(path)
+        elif has_our_mark(keypair.written_public(host.read(public))):
+            host.remove(public)
+
+    def _is_arriving(self, path: Path) -> bool:
+        """Whether ``path`` is a copy of the next key that was just put in its place, and is not marked as one yet."""
+        found, content = self.world.host.attributes(path), self.world.host.read(path)
+        is_file = found is not None and found.kind is Kind.FILE
+        return is_file and content is not None and content == self.world.host.read(next_of(path))
 
     @property
     def _paths(self) -> Paths:

@@ -244,6 +244,29 @@ def test_a_link_to_a_key_is_used_and_neither_followed_by_a_change_nor_removed(
     assert world.host.link(PATHS.key) is not None
 
 
+@pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("comment", ["vault", ""])
+def test_a_next_key_that_was_brought_in_goes_with_the_builder(
+    keys: Keys, world: FakeWorld, private: Path, comment: str, *, purge: bool
+) -> None:
+    keys.apply()
+    world.host.write(next_of(private), keypair.generate(comment), mode=0o600)
+
+    Keys(Settings(), world, purge=purge).revert()
+
+    assert world.host.attributes(next_of(private)) is None
+    assert (world.host.attributes(PATHS.host_key.parent) is None) is purge
+
+
+def test_a_directory_in_the_place_of_a_next_key_is_nobodys_key(keys: Keys, world: FakeWorld, private: Path) -> None:
+    keys.apply()
+    world.host.write(next_of(private) / "precious", b"thing\n")
+
+    Keys(Settings(), world, purge=True).revert()
+
+    assert world.host.read(next_of(private) / "precious") == b"thing\n"
+
+
 def test_an_edited_known_hosts_is_put_right(keys: Keys, world: FakeWorld) -> None:
     keys.apply()
     content = world.host.read(PATHS.known_hosts)

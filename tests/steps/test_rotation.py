@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,12 @@ class Site:
 
     def rotate(self, *roles: Role) -> None:
         self.rotation(*roles).run(lambda: self.begin(*roles))
+
+    def bring(self, secrets: dict[Role, Path]) -> None:
+        """Import a copy of each of ``secrets``."""
+        self.rotation(*secrets).run(
+            lambda: [Succession(Settings(), self.world, role).bring(secrets[role], copy=True) for role in secrets]
+        )
 
     def begin(self, *roles: Role) -> None:
         for role in roles or BOTH:
@@ -141,6 +148,23 @@ def test_what_an_interrupted_rotation_has_made_can_be_withdrawn() -> None:
             one.world.host.remove(LOCK)
             assert one.machine.is_as_before(), moment
         moment += 1
+
+
+def test_what_an_interrupted_import_of_copies_has_made_can_be_withdrawn() -> None:
+    moment, going_on = 0, True
+    while going_on:
+        with site() as one:
+            secrets = {role: Path(f"/srv/secrets/{role.value}") for role in Role}
+            for secret in secrets.values():
+                one.world.host.write(secret, keypair.generate("vault"), mode=0o400)
+            going_on = one.machine.interrupted(lambda _, one=one, secrets=secrets: one.bring(secrets), moment)
+            one.fuse.callers = None
+            one.machine.uninstall()
+            for leftover in (LOCK, Path("/srv")):
+                one.world.host.remove(leftover)
+            assert one.machine.is_as_before(), moment
+        moment += 1
+    assert moment > 15
 
 
 def test_the_model_of_the_callers_notices_a_host_key_that_comes_too_early() -> None:
