@@ -6,6 +6,7 @@ from pathlib import Path
 
 from darlingbuilder.core import compatibility, listen
 from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.hidden import is_a_home, is_temporary
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import NixSettings, Settings, bytes_of
 
@@ -144,6 +145,21 @@ def _check_key(settings: Settings) -> None:
         )
 
 
+def _check_key_is_seen(settings: Settings) -> None:
+    # serve, behind the unit's walls, is shown the directory of a key in a home, and with it every next key.
+    key = Path(settings.key)
+    if is_a_home(key.parent):
+        raise ConfigError(
+            f"key: {key} lies in {key.parent} itself, all of which the guest would have to be shown",
+            hint=f"give it a directory of its own, such as /root/keys/{key.name}",
+        )
+    if is_temporary(key):
+        raise ConfigError(
+            f"key: {key} lies among temporary files, where the builder's service has its own",
+            hint="keep the private key where it stays, such as /etc/nix/darling-builder-key",
+        )
+
+
 def _check_user(settings: Settings) -> None:
     reasons = {
         "root": "a guest that runs as root owns the host: all of it is at /Volumes/SystemRoot",
@@ -223,6 +239,7 @@ _PLACES: tuple[Callable[[Settings], None], ...] = (
     _check_key,
 )
 _CHECKS: tuple[Callable[[Settings], None], ...] = (
+    _check_key_is_seen,
     _check_user,
     _check_free,
     _check_store_size,

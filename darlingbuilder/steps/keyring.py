@@ -1,6 +1,7 @@
 """Which keys there are: the one in use on each side and, while it is being replaced, the next."""
 
 import enum
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Keyring:
         """Name the private key that is in use."""
         paths = Paths(self.settings)
         return paths.key if role is Role.USER else paths.host_key
+
+    def kept_at(self, path: Path) -> Path:
+        """Name the file that ``path`` comes to: managers of secrets keep links to theirs."""
+        root, found = (Path(os.path.realpath(name)) for name in (self.host.root, self.host.real(path)))
+        return Path("/") / found.relative_to(root) if found.is_relative_to(root) else found
 
     def coming(self, role: Role) -> PublicKey | None:
         """Give the public half of the next key; None if none is about to come. Raises KeyFileError."""

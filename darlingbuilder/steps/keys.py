@@ -15,6 +15,7 @@ from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import Paths, next_of, public_half
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
+from darlingbuilder.steps import walls
 from darlingbuilder.steps.clients import Clients
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role, has_our_mark
 
@@ -50,6 +51,8 @@ class Keys:
         """See Step. Raises KeyFileError if a private key is there that cannot be used; nothing is changed then."""
         present = {path: keypair.read(self.world.host, path) for path in self._private}
         coming = [next_of(self._ring.path(role)) for role in Role if self._ring.coming(role)]
+        for path in (*present, *coming):
+            self._refuse_hidden(path)
         self.world.host.make_directory(self._paths.host_key.parent, mode=_DIRECTORY_MODE, owner=ROOT)
         keys = {path: key or self._create(path) for path, key in present.items()}
         for path, key in keys.items():
@@ -129,7 +132,7 @@ class Keys:
             return [Drift(str(path), str(error).removeprefix(f"{path}: "))]
         if key is None:
             return [Drift(str(path), "absent")]
-        drift = self._check_attributes(path, _PRIVATE_MODES)
+        drift = [*self._check_hidden(path), *self._check_attributes(path, _PRIVATE_MODES)]
         public = public_half(path)
         content = self.world.host.read(public)
         if content is None:
@@ -143,7 +146,26 @@ class Keys:
             keypair.read(self.world.host, path)
         except KeyFileError as error:
             return [Drift(str(path), str(error).removeprefix(f"{path}: "))]
-        return self._check_attributes(path, _PRIVATE_MODES)
+        return [*self._check_hidden(path), *self._check_attributes(path, _PRIVATE_MODES)]
+
+    def _hidden_target(self, path: Path) -> Path | None:
+        """Name what the link ``path`` leads to, if serve does not see it; one about to be replaced is let go."""
+        if self.world.host.link(path) is None or self.world.host.attributes(next_of(path)):
+            return None
+        target = self._ring.kept_at(path)
+        return target if walls.hides(self.settings, target) else None
+
+    def _check_hidden(self, path: Path) -> list[Drift]:
+        target = self._hidden_target(path)
+        return [Drift(str(path), f"leads to {target}, which the builder's service does not see")] if target else []
+
+    def _refuse_hidden(self, path: Path) -> None:
+        if target := self._hidden_target(path):
+            raise KeyFileError(
+                f"{path}: leads to {target}, which the builder's service does not see",
+                hint=f"put the key itself there: cp --preserve=mode --remove-destination {target} {path}; "
+                "or keep it elsewhere than in a home or among temporary files",
+            )
 
     def _check_attributes(self, path: Path, modes: tuple[int, ...]) -> list[Drift]:
         found = self.world.host.attributes(path)

@@ -13,6 +13,7 @@ from darlingbuilder.core.machines import Machine
 from darlingbuilder.core.paths import Paths, next_of
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
+from darlingbuilder.steps import walls
 from darlingbuilder.steps.keyring import OUR_COMMENT, Keyring, Role
 
 _KEY_MODE = 0o600
@@ -57,7 +58,7 @@ class Succession:
 
     def would_follow(self, file: Path, *, copy: bool) -> bool:
         """Whether the key in ``file`` can be the next one; false if it is in use already. Raises KeyFileError."""
-        key = self._examined(file)
+        key = self._examined(file, linked=not (copy or _is_credential(file)))
         self._refuse_path_of_others()
         if self._is_in_use(file, key.text, copy=copy):
             return False
@@ -140,9 +141,12 @@ class Succession:
         else:
             host.write_link(path, str(host.real(file)), owner=ROOT)
 
-    def _examined(self, file: Path) -> keypair.PublicKey:
-        """See that ``file`` is a key that root alone holds, and that ssh takes. Raises KeyFileError."""
-        resolved = self._resolved(file)
+    def _examined(self, file: Path, *, linked: bool) -> keypair.PublicKey:
+        """See that ``file`` is a key that root alone holds, and that ssh takes. Raises KeyFileError.
+
+        Where it is to be ``linked`` to, serve has to see it, too.
+        """
+        resolved = self._ring.kept_at(file)
         if resolved in {self._path, next_of(self._path)}:
             raise KeyFileError(f"{file} is the builder's own key", hint="name the file that others keep")
         found, hint = (
@@ -161,17 +165,22 @@ class Succession:
                 f"{file}: mode is {found.mode:04o}, so that others may have read it, and ssh refuses it",
                 hint="make a new one that root alone may read (mode 0400), and have it kept so",
             )
-        if found.owner.uid != ROOT.uid or self._is_in_reach_of_guest(file):
+        if found.owner.uid != ROOT.uid or any(map(self._is_in_reach_of_guest, (file, resolved))):
             raise KeyFileError(
                 f"{file}: user {found.owner.uid} or the guest could put another key there",
                 hint="keep it where root alone may write",
             )
+        if linked:
+            self._refuse_hidden(file)
         return key
 
-    def _resolved(self, file: Path) -> Path:
-        """Name what ``file`` comes to: managers of secrets keep links to their files."""
-        host = self.world.host
-        return Path("/") / host.real(file).resolve().relative_to(host.root.resolve())
+    def _refuse_hidden(self, file: Path) -> None:
+        if any(walls.hides(self.settings, path) for path in (file, self._ring.kept_at(file))):
+            raise KeyFileError(
+                f"{file}: lies in a home or among temporary files, which the builder's service does not see",
+                hint=f"have a copy taken: darlingbuilder keys import --{self.role.value} FILE --copy; or keep it "
+                "elsewhere, below /etc say",
+            )
 
     def _is_in_reach_of_guest(self, file: Path) -> bool:
         paths = Paths(self.settings)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import darlingbuilder
+from darlingbuilder.core.hidden import is_at_home, is_temporary
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-
-# What ProtectHome= of systemd.exec(5) covers.
-_HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +29,34 @@ class Openings:
 
 def openings(settings: Settings, program: str) -> Openings:
     """Give what the unit that starts ``program`` must leave open."""
-    paths = Paths(settings)
-    writable = _outermost([paths.state, paths.prefix.parent])
+    writable = _written(settings)
+    at_home = [path for path in writable if is_at_home(path)]
     read = [Path(program).parent, Path(sys.prefix), Path(sys.base_prefix), Path(darlingbuilder.__file__).parent]
-    read += [paths.key, *([Path(settings.darling).parent] if settings.darling else [])]
+    read += [_of_key(settings), *([Path(settings.darling).parent] if settings.darling else [])]
     return Openings(
-        writable=tuple(path for path in writable if not _is_at_home(path)),
-        writable_at_home=tuple(path for path in writable if _is_at_home(path)),
-        at_home=tuple(_outermost(path for path in read if _is_at_home(path))),
+        writable=tuple(path for path in writable if path not in at_home),
+        writable_at_home=tuple(at_home),
+        at_home=tuple(path for path in _outermost(filter(is_at_home, read)) if not _is_within(path, at_home)),
         host_database=settings.shares_store,
         lock=settings.ephemeral or settings.shares_store,
     )
+
+
+def hides(settings: Settings, path: Path) -> bool:
+    """Whether serve cannot see the key file ``path`` from within."""
+    if is_temporary(path):
+        return True
+    return is_at_home(path) and not _is_within(path, [_of_key(settings), *_written(settings)])
+
+
+def _written(settings: Settings) -> list[Path]:
+    paths = Paths(settings)
+    return _outermost([paths.state, paths.prefix.parent])
+
+
+def _of_key(settings: Settings) -> Path:
+    # The directory: keys are replaced by renaming, and a file that is bound alone stays the one that it was.
+    return Paths(settings).key.parent
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
@@ -50,5 +65,5 @@ def _outermost(paths: Iterable[Path]) -> list[Path]:
     return [path for path in distinct if not any(other in path.parents for other in distinct)]
 
 
-def _is_at_home(path: Path) -> bool:
-    return any(home in path.parents for home in _HOMES)
+def _is_within(path: Path, places: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(place) for place in places)

@@ -117,6 +117,9 @@ BAD = {
         "which belongs to the guest's user", "key = '/var/lib/darling-builder/guest/prefix/key'"
     ),
     "a key beside the prefix": Bad("which belongs to the guest's user", "key = '/var/lib/darling-builder/guest/key'"),
+    "a key in a home itself": Bad("/root itself", "key = '/root/key'"),
+    "a key in somebody's home itself": Bad("/home/me itself", "key = '/home/me/key'"),
+    "a key among temporary files": Bad("among temporary files", "key = '/tmp/keys/key'"),
     "a key in place of the marker": Bad("name of something else", "key = '/var/lib/darling-builder/builder.json'"),
     "root as user": Bad("owns the host", "user = 'root'"),
     "nobody as user": Bad("runs as nobody", "user = 'nobody'"),
@@ -219,6 +222,8 @@ def test_a_file_that_never_ends_is_given_up() -> None:
         {"state": "/home/alice/darling"},
         {"prefix": "/var/lib/darling-builder/other/prefix"},
         {"key": "/var/lib/darling-builder/key"},
+        {"key": "/root/keys/key"},
+        {"key": "/home/me/keys/key"},
         {"min_free": "1G", "max_free": "10G"},
         {"min_free": "1G", "max_free": "2G", "store_size": "10G"},
         {"nix.tarball": "/srv/nix 2.tar.xz", "nix.sha256": HASH},

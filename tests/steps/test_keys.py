@@ -267,6 +267,39 @@ def test_a_directory_in_the_place_of_a_next_key_is_nobodys_key(keys: Keys, world
     assert world.host.read(next_of(private) / "precious") == b"thing\n"
 
 
+@pytest.mark.parametrize("place", ["/root/keys/builder", "/tmp/builder"])  # noqa: S108 - a name
+def test_a_link_to_where_serve_does_not_see_is_an_error_with_the_remedy(
+    keys: Keys, world: FakeWorld, private: Path, place: str
+) -> None:
+    # given
+    keys.apply()
+    world.host.write(Path(place), keypair.generate("mine"), mode=0o600)
+    world.host.remove(private)
+    world.host.write_link(private, str(world.host.real(Path(place))))
+    before = everything(world)
+    # when
+    assert Drift(str(private), f"leads to {place}, which the builder's service does not see") in keys.check()
+    with pytest.raises(KeyFileError, match="does not see") as caught:
+        keys.apply()
+    # then
+    assert f"cp --preserve=mode --remove-destination {place} {private}" in caught.value.hint
+    assert everything(world) == before
+
+
+def test_a_link_to_where_serve_does_not_see_is_let_go_while_it_is_replaced(
+    keys: Keys, world: FakeWorld, private: Path
+) -> None:
+    keys.apply()
+    world.host.write(Path("/root/builder"), keypair.generate("mine"), mode=0o600)
+    world.host.remove(private)
+    world.host.write_link(private, str(world.host.real(Path("/root/builder"))))
+    world.host.write(next_of(private), keypair.generate("vault"), mode=0o600)
+
+    keys.apply()
+
+    assert keys.check() == []
+
+
 def test_an_edited_known_hosts_is_put_right(keys: Keys, world: FakeWorld) -> None:
     keys.apply()
     content = world.host.read(PATHS.known_hosts)

@@ -125,6 +125,40 @@ def test_the_same_file_brought_again_goes_on_and_another_one_is_refused(user: Su
     assert coming(world) == first
 
 
+@pytest.mark.parametrize("place", ["/root/keys/k", "/home/me/k", "/tmp/k", "/var/tmp/x/k"])  # noqa: S108 - names
+def test_a_secret_that_serve_does_not_see_is_copied_or_refused(
+    user: Succession, world: FakeWorld, place: str
+) -> None:
+    secret = keep(world, keypair.generate("mine"), path=Path(place))
+    with pytest.raises(KeyFileError, match="does not see") as caught:
+        user.bring(secret, copy=False)
+    assert "keys import --user FILE --copy" in caught.value.hint
+    assert coming(world) is None
+    assert user.bring(secret, copy=True)
+    assert world.host.link(NEXT) is None
+
+
+def test_a_link_to_where_serve_does_not_see_is_refused(user: Succession, world: FakeWorld) -> None:
+    secret = keep(world, keypair.generate("mine"), path=Path("/root/keys/builder"))
+    world.host.write_link(SECRET, str(world.host.real(secret)))
+    with pytest.raises(KeyFileError, match="does not see"):
+        user.bring(SECRET, copy=False)
+
+
+def test_a_secret_beside_a_key_in_a_home_is_linked_to(world: FakeWorld) -> None:
+    settings = Settings(key="/root/keys/key")
+    Keys(settings, world).apply()
+    secret = keep(world, keypair.generate("mine"), path=Path("/root/keys/other"))
+    assert Succession(settings, world, Role.USER).bring(secret, copy=False)
+    assert world.host.link(Path("/root/keys/key.next")) == str(world.host.real(secret))
+
+
+def test_a_link_that_leads_to_itself_is_refused(user: Succession, world: FakeWorld) -> None:
+    world.host.write_link(SECRET, str(world.host.real(SECRET)))
+    with pytest.raises(KeyFileError, match="is a link"):
+        user.bring(SECRET, copy=False)
+
+
 def test_what_would_follow_is_only_looked_at(user: Succession, world: FakeWorld) -> None:
     secret = keep(world, keypair.generate("sops"))
     before = seen(world.host.root)

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import walls
 
@@ -40,7 +42,29 @@ def test_a_state_in_a_home_is_writable_there() -> None:
 
     assert openings.writable == ()
     assert openings.writable_at_home == (Path("/home/me/builder"),)
-    assert of_homes(openings.at_home) == [Path("/root/keys/key")]
+    # The directory: who binds a file keeps the one that was there, whatever is renamed over it.
+    assert of_homes(openings.at_home) == [Path("/root/keys")]
+
+
+def test_a_key_beside_the_state_in_a_home_is_shown_with_it() -> None:
+    openings = walls.openings(Settings(state="/home/me/builder", key="/home/me/builder/key"), PROGRAM)
+
+    assert openings.writable_at_home == (Path("/home/me/builder"),)
+    assert of_homes(openings.at_home) == []
+
+
+@pytest.mark.parametrize("path", ["/root/k", "/home/me/k", "/run/user/0/k", "/tmp/k", "/var/tmp/x/k", "/dev/shm/k"])  # noqa: S108 - names
+def test_what_lies_in_a_home_or_is_temporary_is_hidden_from_serve(path: str) -> None:
+    assert walls.hides(Settings(), Path(path))
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/nix/k", "/run/secrets/k", "/roots/k", "/root/keys/other", "/home/me/builder/k", "/home/me/guest/k"]
+)
+def test_what_the_unit_opens_or_does_not_hide_is_seen_by_serve(path: str) -> None:
+    settings = Settings(key="/root/keys/key", state="/home/me/builder", prefix="/home/me/guest/prefix")
+
+    assert not walls.hides(settings, Path(path))
 
 
 def test_the_hosts_database_is_shown_to_serve_where_the_store_is_shared() -> None:
