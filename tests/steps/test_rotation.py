@@ -1,8 +1,9 @@
 """Keys replaced: no login fails at any moment, and wherever it is interrupted it goes on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,9 @@ class Site:
         for role in roles or BOTH:
             Succession(Settings(), self.world, role).generate()
 
-    def interrupted(self, moment: int) -> bool:
-        """Rotate, and be interrupted when ``moment`` things have been done; false if it has ended before."""
-        return self.machine.interrupted(lambda _: self.rotate(), moment)
+    def interrupted(self, moment: int, act: Callable[[], None] | None = None) -> bool:
+        """Rotate, or ``act``, and be interrupted when ``moment`` things have been done; false if it ended before."""
+        return self.machine.interrupted(lambda _: (act or self.rotate)(), moment)
 
     def keys(self) -> dict[Role, str]:
         return {role: keypair.needed(self.world.host, self.ring.path(role)).text for role in Role}
@@ -157,7 +158,7 @@ def test_what_an_interrupted_import_of_copies_has_made_can_be_withdrawn() -> Non
             secrets = {role: Path(f"/srv/secrets/{role.value}") for role in Role}
             for secret in secrets.values():
                 one.world.host.write(secret, keypair.generate("vault"), mode=0o400)
-            going_on = one.machine.interrupted(lambda _, one=one, secrets=secrets: one.bring(secrets), moment)
+            going_on = one.interrupted(moment, partial(one.bring, secrets))
             one.fuse.callers = None
             one.machine.uninstall()
             for leftover in (LOCK, Path("/srv")):
