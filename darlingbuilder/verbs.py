@@ -34,7 +34,8 @@ class Verb:
 
     ``takes_settings``: every setting is a flag of it. ``needs_root``: it reads or changes what is root's.
     ``overview``: its line there, where its help does not fit on one, or is not of it alone. ``finished_by``: the verb
-    that goes on where this one was interrupted; None where it changes nothing.
+    that goes on where this one was interrupted; None where it changes nothing. ``of_program``: it tells of
+    the program alone: neither settings nor a builder are looked for, and it is run with the arguments alone.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Verb:
     needs_root: bool = True
     overview: str | None = None
     finished_by: str | None = "init"
+    of_program: bool = False
 
 
 def _count(text: str) -> int:
@@ -358,6 +360,7 @@ VERBS = (
         needs_root=False,
         overview="print a manual page; print what a shell completes",
         finished_by=None,
+        of_program=True,
     ),
     Verb(
         "completion",
@@ -367,6 +370,7 @@ VERBS = (
         needs_root=False,
         overview=BESIDE,
         finished_by=None,
+        of_program=True,
     ),
 )
 

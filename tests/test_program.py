@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess  # the program itself is tested here, with pipes that adapters.process does not make
 import sys
@@ -18,6 +19,7 @@ from darlingbuilder.core.errors import (
     BuilderError,
     ConfigError,
     ExitCode,
+    InterruptionError,
     PrerequisiteError,
     UsageError,
 )
@@ -51,6 +53,7 @@ def start(
     missing: Sequence[str] = (),
     before: str = "",
     stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
     variables: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:  # noqa: TID251 - see the import
     """Start the program without the libraries ``missing``, as it is at the end of the statement ``before``."""
@@ -59,7 +62,7 @@ def start(
     return subprocess.Popen(  # noqa: TID251 - see the import
         [sys.executable, "-c", code, *words],
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env={**ours, "DARLINGBUILDER_CONFIG": os.devnull, **(variables or {})},
         text=True,
         cwd=Path(__file__).parent.parent,
@@ -79,6 +82,7 @@ def classes(top: type[BuilderError]) -> list[type[BuilderError]]:
 
 def test_each_class_of_errors_has_its_exit_code() -> None:
     own = {UsageError: ExitCode.USAGE, ConfigError: ExitCode.CONFIG, PrerequisiteError: ExitCode.PREREQUISITE}
+    own |= {InterruptionError: ExitCode.INTERRUPTED}
     found = {one: one.exit_code for one in classes(BuilderError) if one.__module__ == BuilderError.__module__}
     assert found == {one: own.get(one, ExitCode.FAILED) for one in found}
     assert len(found) > len(own)
@@ -168,6 +172,33 @@ def test_an_unknown_variable_is_a_wrong_setting() -> None:
     assert "did you mean 'DARLINGBUILDER_PORT'?" in err
 
 
+OF_THE_PROGRAM = [["man"], ["man", "darlingbuilder.toml"], *(["completion", one] for one in ("bash", "zsh", "fish"))]
+
+
+@pytest.mark.parametrize("words", OF_THE_PROGRAM, ids=" ".join)
+def test_what_tells_of_the_program_alone_needs_no_settings(words: list[str], tmp_path: Path) -> None:
+    # given: what the package for Nix sets while it is built, and a file and a variable with a mistake in it
+    package = (Path(__file__).parent.parent / "nix/package.nix").read_text()
+    variables = dict.fromkeys(re.findall(r"^  env\.(\w+) =", package, re.MULTILINE), "/nix/store/x-zig/bin/zig")
+    assert "DARLINGBUILDER_ZIG" in variables
+    (tmp_path / "config.toml").write_text("port = \n")
+    variables |= {"DARLINGBUILDER_CONFIG": str(tmp_path / "config.toml"), "DARLINGBUILDER_PROT": "1"}
+    # when
+    with start(*words, variables=variables) as started:
+        out, err = started.communicate(timeout=60)
+    # then
+    assert (started.returncode, err) == (0, "")
+    assert len(out.splitlines()) > 50
+
+
+def test_the_compiler_of_a_build_is_no_setting() -> None:
+    # CONTRIBUTING.md has those export it who have no zig of PyPI's.
+    with start("config", "show", variables={"DARLINGBUILDER_ZIG": "/usr/bin/zig"}) as started:
+        _, err = started.communicate(timeout=60)
+
+    assert (started.returncode, err) == (0, "")
+
+
 @pytest.mark.parametrize("verb", ["init", "status", "uninstall"])
 def test_what_is_roots_to_do_an_ordinary_user_is_told_so(verb: str) -> None:
     code, out, err = run(verb, before=_NOBODY)
@@ -208,6 +239,37 @@ def test_a_reader_that_has_gone_is_no_error(words: list[str]) -> None:
         _, err = started.communicate(timeout=60)
 
     assert (started.returncode, err) == (0, "")
+
+
+# What a verb does that says what it does, and then whether it is still there.
+_AT_WORK = """
+from darlingbuilder.core import log, streams
+streams.secure()
+for _ in range(3):
+    log.info("applying", step="user")
+sys.stdout.write("done")
+sys.exit()
+"""
+
+
+def test_work_goes_on_where_nobody_reads_what_is_said_of_it() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start(before=_AT_WORK, stderr=writing) as started:
+        os.close(writing)
+        out, _ = started.communicate(timeout=60)
+
+    assert (started.returncode, out) == (0, "done")
+
+
+def test_an_error_has_its_code_where_nobody_reads_it() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("config", "show", "--port", "80", stderr=writing) as started:
+        os.close(writing)
+        out, _ = started.communicate(timeout=60)
+
+    assert (started.returncode, out) == (ExitCode.CONFIG, "")
 
 
 def test_a_full_disk_is_an_error_with_a_remedy() -> None:

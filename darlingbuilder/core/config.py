@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from darlingbuilder.core import declaration, settings_file
+from darlingbuilder.core import declaration, settings_file, variables
 from darlingbuilder.core.declaration import Value
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.instance import DEFAULT, Instance
@@ -18,8 +18,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_together
 
 DEFAULT_FILE = Instance().settings_file
-# Variables of that prefix that are no settings.
-_OTHER_VARIABLES = frozenset({"DARLINGBUILDER_CONFIG"})
+_OTHER_VARIABLES = frozenset({variables.CONFIG, variables.ZIG})
 _LONGEST_SHOWN = 60
 
 
@@ -47,7 +46,7 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
     Without ``file`` the variable DARLINGBUILDER_CONFIG names it; the default file alone may be missing. Which file
     that is, and what the defaults are, is the instance's affair.
     """
-    said = file or environment.get("DARLINGBUILDER_CONFIG")
+    said = file or environment.get(variables.CONFIG)
     # The unit's hook reads it from another directory.
     named = Path(said).absolute() if said else None
     told = Source("environment", _from_environment(environment), text=True), Source("flag", flags, text=True)
