@@ -207,6 +207,20 @@ def test_what_is_roots_to_do_an_ordinary_user_is_told_so(verb: str) -> None:
     assert err == f"darlingbuilder: {verb} needs root\n  sudo darlingbuilder {verb}\n"
 
 
+@pytest.mark.parametrize("words", [["config", "show"], ["doctor"], ["logs"]], ids=" ".join)
+def test_where_an_ordinary_user_may_not_look_is_told_too(words: list[str]) -> None:
+    # given: root's own, or of one's own, but closed
+    with tempfile.TemporaryDirectory() as directory:
+        closed = Path(directory) / "closed"
+        closed.mkdir(mode=0)
+        loaded = f"from darlingbuilder.commands import context, {words[0]}{_NOBODY}"
+        # when
+        code, out, err = run(*words, f"--state={closed}/x/y", before=loaded)
+    # then
+    assert (code, out) == (ExitCode.PREREQUISITE, "")
+    assert err == f"darlingbuilder: {closed}/x/y/builder.json: Permission denied\n  run it as root\n"
+
+
 def test_a_wrong_setting_is_told_before_that() -> None:
     assert run("init", "--port", "80", before=_NOBODY)[0] == ExitCode.CONFIG
 
