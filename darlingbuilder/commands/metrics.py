@@ -7,6 +7,7 @@ from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core.errors import ExitCode, PrerequisiteError, UsageError
 from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.look import look
+from darlingbuilder.steps.metricsunits import refuse_foreign
 from darlingbuilder.steps.overview import metrics, overview
 
 _SUFFIX = ".prom"
@@ -36,4 +37,5 @@ def _write(context: Context, path: Path, text: bytes) -> None:
             f"{path.parent}: no such directory",
             hint="make it, or name the one of node_exporter's --collector.textfile.directory",
         )
+    refuse_foreign(path, host)
     host.write(path, text, owner=ROOT)
