@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from darlingbuilder import __version__, misread
 from darlingbuilder.core import config, declaration, log, streams
+from darlingbuilder.core.config import Config
 from darlingbuilder.core.declaration import Setting
-from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
+from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode, PrerequisiteError, UsageError
 from darlingbuilder.core.instance import DEFAULT
+from darlingbuilder.core.tree import Tree
 from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _USAGE = "usage: darlingbuilder [--version] [--instance NAME] VERB ..."
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 _MORE = "All of a verb: darlingbuilder VERB --help. All there is: darlingbuilder man"
 # The settings that say which builder is meant.
-_WHOSE = tuple(declaration.table()[key] for key in ("instance", "state"))
+_WHOSE = tuple(declaration.table()[key] for key in config.WHOSE)
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -116,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
     log.configure(verbose=arguments.verbose, quiet=arguments.quiet, send=journal)
     verb: Verb = arguments.verb
     context = None if verb.of_program else _context(verb, arguments)
-    code = ExitCode.OK
+    code: int = ExitCode.OK
     with misread.cut_short(verb, context.settings.instance if context else DEFAULT):
         module = importlib.import_module(f"darlingbuilder.commands.{verb.module}")
         code = module.run(context, arguments) if context else module.run(arguments)
@@ -125,15 +127,30 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _context(verb: Verb, arguments: argparse.Namespace) -> "Context":
-    called = config.load(
-        file=arguments.config, environment=config.current_environment(), flags=_setting_flags(arguments)
-    )
+    called, wrong = _called(verb, arguments)
     if verb.needs_root and os.geteuid() != 0:
         raise PrerequisiteError(f"{verb.name} needs root", hint=f"sudo darlingbuilder {verb.name}")
     # A verb imports what it alone needs, so that --help is instant and needs no library.
     from darlingbuilder.commands import context  # noqa: PLC0415 - as above
 
-    return context.of(called, as_called=verb.takes_settings)
+    return context.of(called, as_called=verb.takes_settings, wrong=wrong, in_any_case=verb.in_any_case)
+
+
+def _called(verb: Verb, arguments: argparse.Namespace) -> tuple[Config, ConfigError | None]:
+    """Give the settings of the call; where these are wrong, those of its builder, by which most verbs go anyway."""
+    file, environment, flags = arguments.config, config.current_environment(), _setting_flags(arguments)
+    try:
+        return config.load(file=file, environment=environment, flags=flags), None
+    except ConfigError as error:
+        if verb.takes_settings:
+            raise
+        from darlingbuilder.steps import recorded  # noqa: PLC0415 - as in _context
+
+        found = recorded.instead_of_file(file, environment, flags, Tree(Path("/")))
+        if found is None:
+            raise
+        log.warning("the settings are wrong; those that the builder was made with hold", why=error, do=error.hint)
+        return found, error
 
 
 def _flush() -> None:

@@ -36,6 +36,7 @@ class Verb:
     ``overview``: its line there, where its help does not fit on one, or is not of it alone. ``finished_by``: the verb
     that goes on where this one was interrupted; None where it changes nothing. ``of_program``: it tells of
     the program alone: neither settings nor a builder are looked for, and it is run with the arguments alone.
+    ``in_any_case``: it does what it can where the marker cannot be read.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Verb:
     overview: str | None = None
     finished_by: str | None = "init"
     of_program: bool = False
+    in_any_case: bool = False
 
 
 def _count(text: str) -> int:
@@ -159,9 +161,11 @@ VERBS = (
     Verb(
         "breaker",
         "breaker",
-        "count a failure of the service, or put the builder back into service; the unit itself runs this",
-        (Argument("event", "what has happened to the service", {"choices": ["ended", "serves"]}),),
+        "wait before another start of what fails, count a failure, or put the builder back into service; the unit "
+        "itself runs this",
+        (Argument("event", "what happens to the service", {"choices": ["starts", "ended", "serves"]}),),
         overview=INTERNAL,
+        in_any_case=True,
     ),
     Verb(
         "on-demand",

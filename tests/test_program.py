@@ -8,13 +8,13 @@ import signal
 import subprocess  # the program itself is tested here, with pipes that adapters.process does not make
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from darlingbuilder import __version__, cli
-from darlingbuilder.core import declaration
+from darlingbuilder.core import config, declaration, marker
 from darlingbuilder.core.errors import (
     BuilderError,
     ConfigError,
@@ -23,6 +23,8 @@ from darlingbuilder.core.errors import (
     PrerequisiteError,
     UsageError,
 )
+from darlingbuilder.core.paths import Paths
+from tests.fakes.ledger import LedgerTree
 
 # Everything that the program is made with, but for msgspec, which the declaration of the settings needs.
 LIBRARIES = ("cryptography", "jinja2", "plumbum", "prometheus_client", "pystemd", "rich", "shtab", "structlog")
@@ -170,6 +172,67 @@ def test_an_unknown_variable_is_a_wrong_setting() -> None:
 
     assert started.returncode == ExitCode.CONFIG
     assert "did you mean 'DARLINGBUILDER_PORT'?" in err
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give the state of a builder whose settings file has a mistake since, and the variables that name that file."""
+    file = tmp_path / "config.toml"
+    # a name that is short enough for a prefix below it
+    with tempfile.TemporaryDirectory() as directory:
+        state = Path(directory) / "state"
+        file.write_text(f'state = "{state}"\n')
+        made = config.load(file=file, environment={}, flags={})
+        marker.write(LedgerTree(Path("/")), Paths(made.settings).marker, marker.of(made))
+        file.write_text(f'state = "{state}"\nprot = 2222\n')
+        yield state, {"DARLINGBUILDER_CONFIG": str(file)}
+
+
+def ended(*words: str, variables: dict[str, str]) -> tuple[int, str]:
+    with start(*words, variables=variables) as started:
+        _, err = started.communicate(timeout=60)
+    return started.returncode, err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the unit runs it as root")
+@pytest.mark.parametrize("readable", [True, False])
+def test_failures_are_counted_whatever_is_wrong_with_settings_and_marker(
+    broken: tuple[Path, dict[str, str]], *, readable: bool
+) -> None:
+    # given: as in the unit, which names no file
+    state, variables = broken
+    failing = {"SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "4", "INVOCATION_ID": ""}
+    if not readable:
+        (state / "builder.json").write_text("{")
+        variables = {"DARLINGBUILDER_CONFIG": os.devnull}
+    # when
+    for count in (1, 2):
+        code, err = ended("breaker", "ended", f"--state={state}", variables={**variables, **failing})
+        # then
+        assert code == 0, err
+        assert ("warning: the settings are wrong" in err) is readable
+        assert ("warning: the marker cannot be read" in err) is not readable
+        assert json.loads((state / "failures.json").read_text())["failures"] == count
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="status is root's")
+def test_with_a_mistake_in_the_settings_a_builder_can_be_looked_at_and_not_made(
+    broken: tuple[Path, dict[str, str]],
+) -> None:
+    state, variables = broken
+    with start("status", "--json", f"--state={state}", variables=variables) as started:
+        out, err = started.communicate(timeout=60)
+
+    assert started.returncode == ExitCode.DRIFT, err
+    seen = json.loads(out)
+    settings = seen["steps"][0]
+    assert settings["step"] == "settings"
+    assert "config.toml: unknown setting 'prot'" in settings["error"]
+    assert seen["prefix"] == f"{state}/guest/prefix"
+
+    code, err = ended("init", f"--state={state}", variables=variables)
+    assert code == ExitCode.CONFIG
+    assert "config.toml: unknown setting 'prot'" in err
 
 
 OF_THE_PROGRAM = [["man"], ["man", "darlingbuilder.toml"], *(["completion", one] for one in ("bash", "zsh", "fish"))]

@@ -16,7 +16,7 @@ _SUFFIX = ".prom"
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the metrics, or write them; a builder that has drifted is no failure here, but a figure."""
     made = context.marker is not None
-    found = look(context.called, context.marker, context.world)
+    found = look(context.called, context.marker, context.world, context.wrong)
     text = metrics.text(overview.of(context.settings, context.world, found, made=made))
     if arguments.textfile is None:
         say(text.decode().rstrip("\n"))

@@ -105,7 +105,7 @@ class MetricsUnits:
 def is_foreign(textfile: Path, host: Tree) -> bool:
     """Whether there is something in that file, and nothing of ours."""
     content = host.read(textfile)
-    return bool(content) and not content.startswith(OURS)
+    return content is not None and content != b"" and not content.startswith(OURS)
 
 
 def refuse_foreign(textfile: Path, host: Tree) -> None:

@@ -157,6 +157,7 @@ def text(chosen: Config) -> str:
         "darling-builder.service",
         init=commandlines.init(chosen),
         serve=commandlines.serve(chosen),
+        starts=commandlines.starts(chosen),
         serves=commandlines.serves(chosen),
         ended=commandlines.ended(chosen),
         title=settings.names.title,
