@@ -6,6 +6,7 @@ cannot be had, ``DARLINGBUILDER_ZIG`` gives the command of another zig, and no `
 
 import importlib.util
 import os
+import runpy
 import shlex
 import struct
 import subprocess
@@ -19,6 +20,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ZIGLANG = "ziglang==0.14.1"
 GUEST = Path("darlingbuilder/guest")
+# Not imported: a build knows nothing of the package.
+ZIG = runpy.run_path(str(Path(__file__).with_name("darlingbuilder") / "core/variables.py"))["ZIG"]
 
 # The macOS that a Darling passes for is 11. Optimised: zig's cc would trap undefined behaviour otherwise.
 FLAGS = (
@@ -50,7 +53,7 @@ class GuestHook(BuildHookInterface[Any]):
 
     def dependencies(self) -> list[str]:
         """Ask for zig unless one is given."""
-        return [] if os.environ.get("DARLINGBUILDER_ZIG") else [ZIGLANG]
+        return [] if os.environ.get(ZIG) else [ZIGLANG]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 (hatchling's signature)
         """Build before the wheel is packed."""
@@ -73,13 +76,13 @@ def build(sources: Path, into: Path) -> list[Path]:
 
 def zig() -> tuple[str, ...]:
     """Give the command of zig. Raises NoZigError."""
-    given = os.environ.get("DARLINGBUILDER_ZIG")
+    given = os.environ.get(ZIG)
     if given:
         return tuple(shlex.split(given))
     if importlib.util.find_spec("ziglang") is None:
         raise NoZigError(
             "the guest's files are built with zig, and there is none: "
-            f"pip install {ZIGLANG}, or name another in DARLINGBUILDER_ZIG"
+            f"pip install {ZIGLANG}, or name another in {ZIG}"
         )
     return (sys.executable, "-m", "ziglang")
 
@@ -121,7 +124,7 @@ def _build_one(compiler: tuple[str, ...], source: Path, into: Path, scratch: Pat
             text=True,
         )
     except FileNotFoundError as error:
-        raise NoZigError(f"DARLINGBUILDER_ZIG: there is no {error.filename}") from None
+        raise NoZigError(f"{ZIG}: there is no {error.filename}") from None
     return _put(whole_pages((scratch / name).read_bytes()), into / name)
 
 

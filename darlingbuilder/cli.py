@@ -8,19 +8,25 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from darlingbuilder import __version__, misread
 from darlingbuilder.core import config, declaration, log, streams
+from darlingbuilder.core.config import Config
 from darlingbuilder.core.declaration import Setting
-from darlingbuilder.core.errors import BuilderError, ExitCode, PrerequisiteError, UsageError
-from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb, as_typed
+from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode, PrerequisiteError, UsageError
+from darlingbuilder.core.instance import DEFAULT
+from darlingbuilder.core.tree import Tree
+from darlingbuilder.verbs import BESIDE, INTERNAL, VERBS, Verb
+
+if TYPE_CHECKING:
+    from darlingbuilder.commands.context import Context
 
 _USAGE = "usage: darlingbuilder [--version] [--instance NAME] VERB ..."
 _DESCRIPTION = "Turn this machine into its own x86_64-darwin Nix builder, with Darling."
 _MORE = "All of a verb: darlingbuilder VERB --help. All there is: darlingbuilder man"
 # The settings that say which builder is meant.
-_WHOSE = tuple(declaration.table()[key] for key in ("instance", "state"))
+_WHOSE = tuple(declaration.table()[key] for key in config.WHOSE)
 # A file system that takes no more is nobody's mistake, and no bug.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -88,13 +94,13 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.complain(f"{log.COMPLAINT}interrupted\n  {misread.after_interruption(given)}")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # the reader (a pager, head) has gone
-        _abandon_output()
+    except BrokenPipeError:  # the reader of a help text has gone
+        streams.abandon_output()
         return ExitCode.OK
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        _abandon_output()
+        streams.abandon_output()
         where = f": {error.filename}" if error.filename else ""
         log.complain(f"{log.COMPLAINT}{error.strerror}{where}\n  make room, then: darlingbuilder init")
         return ExitCode.FAILED
@@ -107,29 +113,52 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _abandon_output() -> None:
-    """Keep Python from complaining once more when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _run(arguments: argparse.Namespace) -> int:
     journal = log.journal(os.environ, sys.stderr)
     log.configure(verbose=arguments.verbose, quiet=arguments.quiet, send=journal)
     verb: Verb = arguments.verb
-    called = config.load(
-        file=arguments.config, environment=config.current_environment(), flags=_setting_flags(arguments)
-    )
+    context = None if verb.of_program else _context(verb, arguments)
+    code: int = ExitCode.OK
+    with misread.cut_short(verb, context.settings.instance if context else DEFAULT):
+        module = importlib.import_module(f"darlingbuilder.commands.{verb.module}")
+        code = module.run(context, arguments) if context else module.run(arguments)
+    _flush()
+    return code
+
+
+def _context(verb: Verb, arguments: argparse.Namespace) -> "Context":
+    called, wrong = _called(verb, arguments)
     if verb.needs_root and os.geteuid() != 0:
         raise PrerequisiteError(f"{verb.name} needs root", hint=f"sudo darlingbuilder {verb.name}")
     # A verb imports what it alone needs, so that --help is instant and needs no library.
-    context = importlib.import_module("darlingbuilder.commands.context").of(called, as_called=verb.takes_settings)
+    from darlingbuilder.commands import context  # noqa: PLC0415 - as above
+
+    return context.of(called, as_called=verb.takes_settings, wrong=wrong, in_any_case=verb.in_any_case)
+
+
+def _called(verb: Verb, arguments: argparse.Namespace) -> tuple[Config, ConfigError | None]:
+    """Give the settings of the call; where these are wrong, those of its builder, by which most verbs go anyway."""
+    file, environment, flags = arguments.config, config.current_environment(), _setting_flags(arguments)
     try:
-        code: ExitCode = importlib.import_module(f"darlingbuilder.commands.{verb.module}").run(context, arguments)
-    except BuilderError as error:
-        error.hint = as_typed(error.hint, context.settings.instance)
-        raise
-    sys.stdout.flush()
-    return code
+        return config.load(file=file, environment=environment, flags=flags), None
+    except ConfigError as error:
+        if verb.takes_settings:
+            raise
+        from darlingbuilder.steps import recorded  # noqa: PLC0415 - as in _context
+
+        found = recorded.instead_of_file(file, environment, flags, Tree(Path("/")))
+        if found is None:
+            raise
+        log.warning("the settings are wrong; those that the builder was made with hold", why=error, do=error.hint)
+        return found, error
+
+
+def _flush() -> None:
+    """Print what is left to be printed; of what is done, a reader that has gone changes nothing."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.abandon_output()
 
 
 def _add_common(sub: argparse.ArgumentParser) -> None:

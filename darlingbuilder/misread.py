@@ -1,11 +1,12 @@
-"""What is said of a command line: what it may have been meant as, and what finishes what was interrupted."""
+"""What is said of a command line: what it may have been meant as, and what finishes what was cut short."""
 
 import difflib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
-from darlingbuilder.core import declaration
-from darlingbuilder.core.errors import UsageError
-from darlingbuilder.verbs import INTERNAL, VERBS, Verb
+from darlingbuilder.core import declaration, streams
+from darlingbuilder.core.errors import BuilderError, InterruptionError, UsageError
+from darlingbuilder.verbs import INTERNAL, VERBS, Verb, as_typed
 
 _ANSWERED_AT_ONCE = frozenset({"-h", "--help", "--version"})
 _OF_EVERY_VERB = ("--config", "--verbose", "--quiet", "--instance", "--state")
@@ -38,7 +39,34 @@ def refuse_left(verb: Verb, left: Sequence[str]) -> None:
 def after_interruption(words: Sequence[str]) -> str:
     """Say what to do after the command ``words`` was interrupted."""
     verbs = {verb.name: verb for verb in VERBS}
-    verb = next((verbs[word] for word in _without_instance(words) if word in verbs), None)
+    return _left_by(next((verbs[word] for word in _without_instance(words) if word in verbs), None))
+
+
+@contextmanager
+def cut_short(verb: Verb, instance: str) -> Iterator[None]:
+    """Have what ends ``verb`` before its end be an error, whose remedy names the builder that it is about."""
+    try:
+        with _as_errors(verb):
+            yield
+    except BuilderError as error:
+        error.hint = as_typed(error.hint, instance)
+        raise
+
+
+@contextmanager
+def _as_errors(verb: Verb) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptionError("interrupted", hint=_left_by(verb)) from None
+    except BrokenPipeError:
+        streams.abandon_output()
+        if verb.finished_by is not None:
+            raise BuilderError("nobody reads what it prints any more", hint=_left_by(verb)) from None
+
+
+def _left_by(verb: Verb | None) -> str:
+    """Say what to do after ``verb`` was cut short; of None it is not known which one it was."""
     if verb and verb.finished_by is None:
         return "there is nothing to be finished: it changes nothing of the builder"
     return f"what was begun is finished by: darlingbuilder {verb.finished_by if verb else 'init'}"

@@ -34,7 +34,9 @@ class Verb:
 
     ``takes_settings``: every setting is a flag of it. ``needs_root``: it reads or changes what is root's.
     ``overview``: its line there, where its help does not fit on one, or is not of it alone. ``finished_by``: the verb
-    that goes on where this one was interrupted; None where it changes nothing.
+    that goes on where this one was interrupted; None where it changes nothing. ``of_program``: it tells of
+    the program alone: neither settings nor a builder are looked for, and it is run with the arguments alone.
+    ``in_any_case``: it does what it can where the marker cannot be read.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Verb:
     needs_root: bool = True
     overview: str | None = None
     finished_by: str | None = "init"
+    of_program: bool = False
+    in_any_case: bool = False
 
 
 def _count(text: str) -> int:
@@ -157,9 +161,11 @@ VERBS = (
     Verb(
         "breaker",
         "breaker",
-        "count a failure of the service, or put the builder back into service; the unit itself runs this",
-        (Argument("event", "what has happened to the service", {"choices": ["ended", "serves"]}),),
+        "wait before another start of what fails, count a failure, or put the builder back into service; the unit "
+        "itself runs this",
+        (Argument("event", "what happens to the service", {"choices": ["starts", "ended", "serves"]}),),
         overview=INTERNAL,
+        in_any_case=True,
     ),
     Verb(
         "on-demand",
@@ -358,6 +364,7 @@ VERBS = (
         needs_root=False,
         overview="print a manual page; print what a shell completes",
         finished_by=None,
+        of_program=True,
     ),
     Verb(
         "completion",
@@ -367,6 +374,7 @@ VERBS = (
         needs_root=False,
         overview=BESIDE,
         finished_by=None,
+        of_program=True,
     ),
 )
 

@@ -1,10 +1,17 @@
 """A command line that cannot be meant gives one error, as every other error does."""
 
+import subprocess  # pipes that adapters.process does not make
+import sys
+
 import pytest
 
 from darlingbuilder import cli, misread
-from darlingbuilder.core.errors import ExitCode
-from darlingbuilder.verbs import VERBS, as_typed
+from darlingbuilder.core.errors import ExitCode, InterruptionError
+from darlingbuilder.verbs import VERBS, Verb, as_typed
+
+
+def verb(name: str) -> Verb:
+    return next(verb for verb in VERBS if verb.name == name)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +99,39 @@ def test_a_remedy_names_the_builder_that_it_is_about(capsys: pytest.CaptureFixtu
 )
 def test_what_was_interrupted_is_finished_by_what_finishes_it(words: str, said: str) -> None:
     assert said in misread.after_interruption(words.split())
+
+
+@pytest.mark.parametrize(("name", "finished_by"), [("init", "init"), ("keys", "keys rotate")])
+def test_what_was_interrupted_is_finished_for_the_builder_that_it_was_about(name: str, finished_by: str) -> None:
+    with pytest.raises(InterruptionError) as raised, misread.cut_short(verb(name), "b"):
+        raise KeyboardInterrupt
+    assert raised.value.exit_code == ExitCode.INTERRUPTED
+    assert raised.value.hint.endswith(f"finished by: darlingbuilder --instance b {finished_by}")
+
+
+def test_a_change_whose_reader_has_gone_has_failed_and_a_look_has_not() -> None:
+    # given: a process of its own, for nothing can be printed afterwards
+    code = """
+import sys
+from darlingbuilder import misread
+from darlingbuilder.verbs import VERBS
+with misread.cut_short(next(verb for verb in VERBS if verb.name == sys.argv[1]), "b"):
+    print("x" * 10**6, flush=True)
+"""
+    ended = {}
+    for name in ("status", "gc"):
+        with subprocess.Popen(  # noqa: TID251 - see the import
+            [sys.executable, "-c", code, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as started:
+            # when
+            assert started.stdout
+            assert started.stderr
+            started.stdout.close()
+            ended[name] = (started.stderr.read(), started.wait())
+    # then
+    assert ended["status"] == ("", 0)
+    assert "BuilderError: nobody reads what it prints any more" in ended["gc"][0]
+    assert ended["gc"][1] != 0
 
 
 def test_in_a_remedy_only_commands_are_changed() -> None:

@@ -3,24 +3,28 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess  # the program itself is tested here, with pipes that adapters.process does not make
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from darlingbuilder import __version__, cli
-from darlingbuilder.core import declaration
+from darlingbuilder.core import config, declaration, marker
 from darlingbuilder.core.errors import (
     BuilderError,
     ConfigError,
     ExitCode,
+    InterruptionError,
     PrerequisiteError,
     UsageError,
 )
+from darlingbuilder.core.paths import Paths
+from tests.fakes.ledger import LedgerTree
 
 # Everything that the program is made with, but for msgspec, which the declaration of the settings needs.
 LIBRARIES = ("cryptography", "jinja2", "plumbum", "prometheus_client", "pystemd", "rich", "shtab", "structlog")
@@ -51,6 +55,7 @@ def start(
     missing: Sequence[str] = (),
     before: str = "",
     stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
     variables: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:  # noqa: TID251 - see the import
     """Start the program without the libraries ``missing``, as it is at the end of the statement ``before``."""
@@ -59,7 +64,7 @@ def start(
     return subprocess.Popen(  # noqa: TID251 - see the import
         [sys.executable, "-c", code, *words],
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env={**ours, "DARLINGBUILDER_CONFIG": os.devnull, **(variables or {})},
         text=True,
         cwd=Path(__file__).parent.parent,
@@ -79,6 +84,7 @@ def classes(top: type[BuilderError]) -> list[type[BuilderError]]:
 
 def test_each_class_of_errors_has_its_exit_code() -> None:
     own = {UsageError: ExitCode.USAGE, ConfigError: ExitCode.CONFIG, PrerequisiteError: ExitCode.PREREQUISITE}
+    own |= {InterruptionError: ExitCode.INTERRUPTED}
     found = {one: one.exit_code for one in classes(BuilderError) if one.__module__ == BuilderError.__module__}
     assert found == {one: own.get(one, ExitCode.FAILED) for one in found}
     assert len(found) > len(own)
@@ -168,12 +174,114 @@ def test_an_unknown_variable_is_a_wrong_setting() -> None:
     assert "did you mean 'DARLINGBUILDER_PORT'?" in err
 
 
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give the state of a builder whose settings file has a mistake since, and the variables that name that file."""
+    file = tmp_path / "config.toml"
+    # a name that is short enough for a prefix below it
+    with tempfile.TemporaryDirectory() as directory:
+        state = Path(directory) / "state"
+        file.write_text(f'state = "{state}"\n')
+        made = config.load(file=file, environment={}, flags={})
+        marker.write(LedgerTree(Path("/")), Paths(made.settings).marker, marker.of(made))
+        file.write_text(f'state = "{state}"\nprot = 2222\n')
+        yield state, {"DARLINGBUILDER_CONFIG": str(file)}
+
+
+def ended(*words: str, variables: dict[str, str]) -> tuple[int, str]:
+    with start(*words, variables=variables) as started:
+        _, err = started.communicate(timeout=60)
+    return started.returncode, err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the unit runs it as root")
+@pytest.mark.parametrize("readable", [True, False])
+def test_failures_are_counted_whatever_is_wrong_with_settings_and_marker(
+    broken: tuple[Path, dict[str, str]], *, readable: bool
+) -> None:
+    # given: as in the unit, which names no file
+    state, variables = broken
+    failing = {"SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "4", "INVOCATION_ID": ""}
+    if not readable:
+        (state / "builder.json").write_text("{")
+        variables = {"DARLINGBUILDER_CONFIG": os.devnull}
+    # when
+    for count in (1, 2):
+        code, err = ended("breaker", "ended", f"--state={state}", variables={**variables, **failing})
+        # then
+        assert code == 0, err
+        assert ("warning: the settings are wrong" in err) is readable
+        assert ("warning: the marker cannot be read" in err) is not readable
+        assert json.loads((state / "failures.json").read_text())["failures"] == count
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="status is root's")
+def test_with_a_mistake_in_the_settings_a_builder_can_be_looked_at_and_not_made(
+    broken: tuple[Path, dict[str, str]],
+) -> None:
+    state, variables = broken
+    with start("status", "--json", f"--state={state}", variables=variables) as started:
+        out, err = started.communicate(timeout=60)
+
+    assert started.returncode == ExitCode.DRIFT, err
+    seen = json.loads(out)
+    settings = seen["steps"][0]
+    assert settings["step"] == "settings"
+    assert "config.toml: unknown setting 'prot'" in settings["error"]
+    assert seen["prefix"] == f"{state}/guest/prefix"
+
+    code, err = ended("init", f"--state={state}", variables=variables)
+    assert code == ExitCode.CONFIG
+    assert "config.toml: unknown setting 'prot'" in err
+
+
+OF_THE_PROGRAM = [["man"], ["man", "darlingbuilder.toml"], *(["completion", one] for one in ("bash", "zsh", "fish"))]
+
+
+@pytest.mark.parametrize("words", OF_THE_PROGRAM, ids=" ".join)
+def test_what_tells_of_the_program_alone_needs_no_settings(words: list[str], tmp_path: Path) -> None:
+    # given: what the package for Nix sets while it is built, and a file and a variable with a mistake in it
+    package = (Path(__file__).parent.parent / "nix/package.nix").read_text()
+    variables = dict.fromkeys(re.findall(r"^  env\.(\w+) =", package, re.MULTILINE), "/nix/store/x-zig/bin/zig")
+    assert "DARLINGBUILDER_ZIG" in variables
+    (tmp_path / "config.toml").write_text("port = \n")
+    variables |= {"DARLINGBUILDER_CONFIG": str(tmp_path / "config.toml"), "DARLINGBUILDER_PROT": "1"}
+    # when
+    with start(*words, variables=variables) as started:
+        out, err = started.communicate(timeout=60)
+    # then
+    assert (started.returncode, err) == (0, "")
+    assert len(out.splitlines()) > 50
+
+
+def test_the_compiler_of_a_build_is_no_setting() -> None:
+    # CONTRIBUTING.md has those export it who have no zig of PyPI's.
+    with start("config", "show", variables={"DARLINGBUILDER_ZIG": "/usr/bin/zig"}) as started:
+        _, err = started.communicate(timeout=60)
+
+    assert (started.returncode, err) == (0, "")
+
+
 @pytest.mark.parametrize("verb", ["init", "status", "uninstall"])
 def test_what_is_roots_to_do_an_ordinary_user_is_told_so(verb: str) -> None:
     code, out, err = run(verb, before=_NOBODY)
 
     assert (code, out) == (ExitCode.PREREQUISITE, "")
     assert err == f"darlingbuilder: {verb} needs root\n  sudo darlingbuilder {verb}\n"
+
+
+@pytest.mark.parametrize("words", [["config", "show"], ["doctor"], ["logs"]], ids=" ".join)
+def test_where_an_ordinary_user_may_not_look_is_told_too(words: list[str]) -> None:
+    # given: root's own, or of one's own, but closed
+    with tempfile.TemporaryDirectory() as directory:
+        closed = Path(directory) / "closed"
+        closed.mkdir(mode=0)
+        loaded = f"from darlingbuilder.commands import context, {words[0]}{_NOBODY}"
+        # when
+        code, out, err = run(*words, f"--state={closed}/x/y", before=loaded)
+    # then
+    assert (code, out) == (ExitCode.PREREQUISITE, "")
+    assert err == f"darlingbuilder: {closed}/x/y/builder.json: Permission denied\n  run it as root\n"
 
 
 def test_a_wrong_setting_is_told_before_that() -> None:
@@ -208,6 +316,37 @@ def test_a_reader_that_has_gone_is_no_error(words: list[str]) -> None:
         _, err = started.communicate(timeout=60)
 
     assert (started.returncode, err) == (0, "")
+
+
+# What a verb does that says what it does, and then whether it is still there.
+_AT_WORK = """
+from darlingbuilder.core import log, streams
+streams.secure()
+for _ in range(3):
+    log.info("applying", step="user")
+sys.stdout.write("done")
+sys.exit()
+"""
+
+
+def test_work_goes_on_where_nobody_reads_what_is_said_of_it() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start(before=_AT_WORK, stderr=writing) as started:
+        os.close(writing)
+        out, _ = started.communicate(timeout=60)
+
+    assert (started.returncode, out) == (0, "done")
+
+
+def test_an_error_has_its_code_where_nobody_reads_it() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("config", "show", "--port", "80", stderr=writing) as started:
+        os.close(writing)
+        out, _ = started.communicate(timeout=60)
+
+    assert (started.returncode, out) == (ExitCode.CONFIG, "")
 
 
 def test_a_full_disk_is_an_error_with_a_remedy() -> None:

@@ -1,11 +1,12 @@
-"""``breaker``: what the unit runs after each end with an error, and whenever it has begun to serve."""
+"""``breaker``: what the unit runs before a start, after an end with an error, and whenever it has begun to serve."""
 
 import os
+import time
 from argparse import Namespace
 
 from darlingbuilder.adapters import journal
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import ending
+from darlingbuilder.core import ending, log
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.steps.breaker import Breaker
 
@@ -13,13 +14,22 @@ _SUCCESS = "success"
 
 
 def run(context: Context, arguments: Namespace) -> ExitCode:
-    """Count the failure that systemd tells of in the environment (systemd.exec(5)), or put the builder back."""
+    """Wait, count the failure that systemd tells of in the environment (systemd.exec(5)), or put the builder back."""
     breaker = Breaker(context.require_builder(), context.world)
-    if arguments.event == "serves":
+    if arguments.event == "starts":
+        _hold_up(breaker)
+    elif arguments.event == "serves":
         breaker.serves()
     elif os.environ.get("SERVICE_RESULT", _SUCCESS) != _SUCCESS:
         breaker.failed(_reason(context.settings.names.unit))
     return ExitCode.OK
+
+
+def _hold_up(breaker: Breaker) -> None:
+    """Hold up the next of many starts that have failed; a stop of the unit ends this at any time."""
+    if seconds := breaker.pause():
+        log.info("waiting before another start", seconds=seconds)
+        time.sleep(seconds)
 
 
 def _reason(unit: str) -> str:

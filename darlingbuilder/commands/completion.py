@@ -4,11 +4,11 @@ from argparse import ArgumentParser, Namespace
 from typing import Literal
 
 from darlingbuilder.commands import argumenttree, fish
-from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands.context import say
 from darlingbuilder.core.errors import ExitCode, PrerequisiteError
 
 
-def run(_context: Context, arguments: Namespace) -> ExitCode:
+def run(arguments: Namespace) -> ExitCode:
     """Print the completions for a shell."""
     say(script(arguments.tree, arguments.shell).rstrip("\n"))
     return ExitCode.OK

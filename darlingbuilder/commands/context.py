@@ -12,7 +12,7 @@ from darlingbuilder.adapters import real
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import lock, log, marker
 from darlingbuilder.core.config import Config
-from darlingbuilder.core.errors import BuilderError
+from darlingbuilder.core.errors import BuilderError, ConfigError, ForeignFileError
 from darlingbuilder.core.lock import Lock
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.paths import Paths
@@ -24,13 +24,15 @@ from darlingbuilder.core.tree import Tree
 class Context:
     """``called``: the settings that file, environment and flags give now; ``marker``: those of the builder.
 
-    ``worlds`` gives the other builders of this host theirs.
+    ``worlds`` gives the other builders of this host theirs. ``wrong``: why ``called`` is none of the call's, but what
+    the builder was made with.
     """
 
     called: Config
     marker: Marker | None
     world: World
     worlds: Callable[[Settings], World] = real.world
+    wrong: ConfigError | None = None
 
     @property
     def config(self) -> Config:
@@ -55,11 +57,20 @@ class Context:
         return self.settings
 
 
-def of(called: Config, *, as_called: bool) -> Context:
-    """Give the context of a call on this machine; ``as_called``: in the world of its own settings."""
-    found = marker.read(Tree(Path("/")), Paths(called.settings).marker)
+def of(called: Config, *, as_called: bool, wrong: ConfigError | None = None, in_any_case: bool = False) -> Context:
+    """Give the context of a call on this machine; ``as_called``: in the world of its own settings.
+
+    ``in_any_case``: ``called`` stands for a marker that cannot be read.
+    """
+    try:
+        found = marker.read(Tree(Path("/")), Paths(called.settings).marker)
+    except ForeignFileError as error:
+        if not in_any_case:
+            raise
+        log.warning("the marker cannot be read; the settings hold as they are now", why=error, do=error.hint)
+        found = marker.of(called)
     chosen = found.config if found and not as_called else called
-    return Context(called, found, real.world(chosen.settings))
+    return Context(called, found, real.world(chosen.settings), wrong=wrong)
 
 
 def here() -> Path:

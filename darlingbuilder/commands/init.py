@@ -1,7 +1,6 @@
 """``init``: converge the machine to its settings, or say how it differs."""
 
 import os
-import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +12,6 @@ from darlingbuilder.core import lock, log
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import BuilderError, ExitCode
 from darlingbuilder.steps import clients, exposure, limits, preflight, store
-from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import converge, survey, told
 from darlingbuilder.steps.ownership import Ownership
 from darlingbuilder.steps.plan import Plan, build
@@ -27,8 +25,6 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     plan = build(context.called, context.world)
     if arguments.dry_run:
         return _show(plan, context.called.settings.instance)
-    if _is_hook():
-        _pause(context)
     # Before the machine is looked at: seen with the wrong settings, the builder's own sshd is a stranger on the port.
     Ownership(context.called, context.world).refuse()
     preflight.refuse(preflight.preflight(context.called.settings, context.world))
@@ -67,13 +63,6 @@ def _converged(context: Context, plan: Plan, at: Callable[[str], None], *, hook:
         if plan.service.name in changed:
             _recheck(plan)
     return changed
-
-
-def _pause(context: Context) -> None:
-    """Hold up the next of many starts that have failed; a stop of the unit ends this at any time."""
-    if seconds := Breaker(context.called.settings, context.world).pause():
-        log.info("waiting before another start", seconds=seconds)
-        time.sleep(seconds)
 
 
 def _show(plan: Plan, instance: str) -> ExitCode:

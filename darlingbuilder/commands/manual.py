@@ -9,7 +9,7 @@ from pathlib import Path
 from darlingbuilder import __version__
 from darlingbuilder.commands import argumenttree, settingsmanual
 from darlingbuilder.commands.argumenttree import help_of, own, setting_of
-from darlingbuilder.commands.context import Context, say
+from darlingbuilder.commands.context import say
 from darlingbuilder.core import compatibility, config, declaration, paths, render, shim
 from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.paths import Paths
@@ -30,7 +30,7 @@ class VerbEntry:
     takes_settings: bool
 
 
-def run(_context: Context, arguments: Namespace) -> ExitCode:
+def run(arguments: Namespace) -> ExitCode:
     """Print the page that is asked for."""
     say(PAGES[arguments.page](arguments.tree).rstrip("\n"))
     return ExitCode.OK

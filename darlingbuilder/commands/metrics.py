@@ -7,6 +7,7 @@ from darlingbuilder.commands.context import Context, say
 from darlingbuilder.core.errors import ExitCode, PrerequisiteError, UsageError
 from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps.look import look
+from darlingbuilder.steps.metricsunits import refuse_foreign
 from darlingbuilder.steps.overview import metrics, overview
 
 _SUFFIX = ".prom"
@@ -15,7 +16,7 @@ _SUFFIX = ".prom"
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print the metrics, or write them; a builder that has drifted is no failure here, but a figure."""
     made = context.marker is not None
-    found = look(context.called, context.marker, context.world)
+    found = look(context.called, context.marker, context.world, context.wrong)
     text = metrics.text(overview.of(context.settings, context.world, found, made=made))
     if arguments.textfile is None:
         say(text.decode().rstrip("\n"))
@@ -36,4 +37,5 @@ def _write(context: Context, path: Path, text: bytes) -> None:
             f"{path.parent}: no such directory",
             hint="make it, or name the one of node_exporter's --collector.textfile.directory",
         )
+    refuse_foreign(path, host)
     host.write(path, text, owner=ROOT)

@@ -114,7 +114,7 @@ def _watch(context: Context, arguments: Namespace) -> ExitCode:
 
 
 def _look(context: Context) -> Sequence[Found]:
-    return look(context.called, context.marker, context.world)
+    return look(context.called, context.marker, context.world, context.wrong)
 
 
 def _view(context: Context, found: Sequence[Found]) -> Overview:

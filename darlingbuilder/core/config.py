@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from darlingbuilder.core import declaration, settings_file
+from darlingbuilder.core import declaration, settings_file, variables
 from darlingbuilder.core.declaration import Value
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.instance import DEFAULT, Instance
@@ -18,8 +18,9 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.together import check_together
 
 DEFAULT_FILE = Instance().settings_file
-# Variables of that prefix that are no settings.
-_OTHER_VARIABLES = frozenset({"DARLINGBUILDER_CONFIG"})
+_OTHER_VARIABLES = frozenset({variables.CONFIG, variables.ZIG})
+# The settings that say which builder is meant.
+WHOSE = ("instance", "state")
 _LONGEST_SHOWN = 60
 
 
@@ -47,24 +48,20 @@ def load(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[st
     Without ``file`` the variable DARLINGBUILDER_CONFIG names it; the default file alone may be missing. Which file
     that is, and what the defaults are, is the instance's affair.
     """
-    said = file or environment.get("DARLINGBUILDER_CONFIG")
-    # The unit's hook reads it from another directory.
-    named = Path(said).absolute() if said else None
-    told = Source("environment", _from_environment(environment), text=True), Source("flag", flags, text=True)
-    asked = _instance(told)
+    told = _told(environment, flags)
+    named, asked = _named(file, environment), _instance(told)
     place = named or Instance(asked or DEFAULT).settings_file
     written = Source(str(place), _from_file(place, needed=named is not None))
     # A file in its usual place is for the instance that is named after it, another one for whom it says.
-    values = dict(defaults(_agreed(written, asked or (None if named else DEFAULT))))
-    origins = dict.fromkeys(values, "default")
-    for source in (written, *told):
-        for key, value in source.values.items():
-            _known(key, source.label)
-            values[key] = _convert(key, value, source)
-            origins[key] = source.label
-    settings = inflate(values)
-    check_together(settings)
-    return Config(settings, origins, place)
+    instance = _agreed(written, asked or (None if named else DEFAULT))
+    return _merged(instance, (written, *told), place)
+
+
+def without_file(*, file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> Config:
+    """Merge the same, but for the file, which is named and not read. Raises ConfigError."""
+    told = _told(environment, flags)
+    instance = _instance(told) or DEFAULT
+    return _merged(instance, told, _named(file, environment) or Instance(instance).settings_file)
 
 
 def defaults(instance: str) -> Mapping[str, Value]:
@@ -94,6 +91,29 @@ def inflate(values: Mapping[str, object]) -> Settings:
             branch = branch.setdefault(parent, {})
         branch[leaf] = value
     return msgspec.convert(tree, Settings)
+
+
+def _told(environment: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Source, Source]:
+    return Source("environment", _from_environment(environment), text=True), Source("flag", flags, text=True)
+
+
+def _named(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    said = file or environment.get(variables.CONFIG)
+    # The unit's hook reads it from another directory.
+    return Path(said).absolute() if said else None
+
+
+def _merged(instance: str, sources: Sequence[Source], file: Path) -> Config:
+    values = dict(defaults(instance))
+    origins = dict.fromkeys(values, "default")
+    for source in sources:
+        for key, value in source.values.items():
+            _known(key, source.label)
+            values[key] = _convert(key, value, source)
+            origins[key] = source.label
+    settings = inflate(values)
+    check_together(settings)
+    return Config(settings, origins, file)
 
 
 def _from_file(file: Path, *, needed: bool) -> dict[str, object]:

@@ -35,6 +35,12 @@ class BuilderError(Exception):
         self.hint = hint
 
 
+class InterruptionError(BuilderError):
+    """The command was ended by a signal or by Ctrl-C before it had done all."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class UsageError(BuilderError):
     """The command line cannot be meant as it is."""
 

@@ -37,7 +37,9 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def config(self) -> Config:
         """The settings that the builder was made with; a key that is newer than the marker has its default."""
-        defaults = config.defaults(self.settings.get("instance", DEFAULT))
+        named = self.settings.get("instance")
+        # Of another type it is refused with all else that does not fit.
+        defaults = config.defaults(named if isinstance(named, str) else DEFAULT)
         known = {key: value for key, value in self.settings.items() if key in defaults}
         origins = dict.fromkeys(defaults, "default") | {key: self.origins.get(key, "default") for key in known}
         return Config(config.inflate({**defaults, **known}), origins, Path(self.config_file))
@@ -56,17 +58,19 @@ def of(chosen: Config) -> Marker:
 
 def read(tree: Tree, path: Path) -> Marker | None:
     """Read the marker; None if there is none. Raises ForeignFileError if it is not one that we can read."""
-    found = tree.attributes(path)
+    try:
+        found = tree.attributes(path)
+        content = (tree.read(path) or b"") if found and found.kind is Kind.FILE else b""
+    except PermissionError as error:
+        raise PrerequisiteError(f"{path}: {error.strerror}", hint="run it as root") from error
     if found is None:
         return None
     if found.kind is not Kind.FILE:
         raise _foreign(path, f"it is a {found.kind.value if found.kind is not Kind.OTHER else 'special file'}")
     try:
-        return _decoded(path, tree.read(path) or b"")
+        return _decoded(path, content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ConfigError) as error:
         raise _foreign(path, str(error)) from error
-    except PermissionError as error:
-        raise PrerequisiteError(f"{path}: {error.strerror}", hint="run it as root") from error
 
 
 def _decoded(path: Path, content: bytes) -> Marker:

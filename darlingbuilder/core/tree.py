@@ -48,6 +48,14 @@ class Tree:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def directory(self, path: Path) -> Attributes | None:
+        """Describe the directory ``path``, or the one that it links to; None if there is none."""
+        try:
+            with self._directory(path) as directory:
+                return described(os.fstat(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     def read(self, path: Path) -> bytes | None:
         """Give the content of the file ``path``; None if there is no such file."""
         # Without O_NONBLOCK a pipe of the guest's making would keep us waiting for ever.

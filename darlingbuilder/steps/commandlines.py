@@ -35,9 +35,14 @@ def hold(chosen: Config) -> str:
     return _command(*program(), ON_DEMAND, HOLD, *_whose(chosen))
 
 
+def starts(chosen: Config) -> str:
+    """Give the command that has the breaker hold up another start; it does nothing where none had failed."""
+    return _unless(_none_failed(chosen), _breaker(chosen, "starts"))
+
+
 def serves(chosen: Config) -> str:
     """Give the command that tells the breaker of a start that went well; it does nothing where none had failed."""
-    return _unless(f"! -e {shlex.quote(str(Paths(chosen.settings).failures))}", _breaker(chosen, "serves"))
+    return _unless(_none_failed(chosen), _breaker(chosen, "serves"))
 
 
 def ended(chosen: Config) -> str:
@@ -87,6 +92,10 @@ def _command(*words: str) -> str:
 
 def _breaker(chosen: Config, event: str) -> list[str]:
     return [*program(), "breaker", event, *_whose(chosen)]
+
+
+def _none_failed(chosen: Config) -> str:
+    return f"! -e {shlex.quote(str(Paths(chosen.settings).failures))}"
 
 
 def _unless(condition: str, words: list[str]) -> str:

@@ -10,8 +10,10 @@ from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import managed, render
 from darlingbuilder.core.drift import Drift
+from darlingbuilder.core.errors import ForeignFileError
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
+from darlingbuilder.core.tree import Tree
 
 FLAG = "--textfile="
 # What every file of metrics of ours begins with: the help of its first one.
@@ -87,7 +89,7 @@ class MetricsUnits:
 
     def _remove_written(self) -> None:
         path = self._written()
-        if path and (self.world.host.read(path) or b"").startswith(OURS):
+        if path and not is_foreign(path, self.world.host):
             self.world.host.remove(path)
 
     def _written(self) -> Path | None:
@@ -98,6 +100,21 @@ class MetricsUnits:
             return None
         words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(found[1])]
         return next((Path(word.removeprefix(FLAG)) for word in words if word.startswith(FLAG)), None)
+
+
+def is_foreign(textfile: Path, host: Tree) -> bool:
+    """Whether there is something in that file, and nothing of ours."""
+    content = host.read(textfile)
+    return content is not None and content != b"" and not content.startswith(OURS)
+
+
+def refuse_foreign(textfile: Path, host: Tree) -> None:
+    """Raise ForeignFileError where the metrics would be written over what another collector tells."""
+    if is_foreign(textfile, host):
+        raise ForeignFileError(
+            f"{textfile} holds no metrics of darlingbuilder, and would be written over",
+            hint="choose another file name in the same directory: node_exporter reads all of them",
+        )
 
 
 def texts(names: Instance, command: str) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """The first step: the marker, which says that what follows is ours, and with which settings."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from darlingbuilder.core.settings import Settings, bytes_of
 from darlingbuilder.core.tree import ROOT
 from darlingbuilder.steps import neighbours
 from darlingbuilder.steps.commandlines import installed_state
+from darlingbuilder.steps.prefix import PARENT_MODE
+from darlingbuilder.steps.takeover import Claim, refuse_inhabited
 
 # What a builder that exists cannot change: its parts would be left behind under the old name.
 _FIXED = ("instance", "state", "prefix", "user")
@@ -48,6 +51,8 @@ class Ownership:
         if recorded is None:
             self._refuse_second_builder()
             self._refuse_foreign_prefix()
+            for claim in self._claims():
+                refuse_inhabited(claim, self.world.host)
         else:
             _refuse_fixed(recorded, self.config)
         neighbours.refuse_shared(self.config.settings, self.world.host)
@@ -95,6 +100,16 @@ class Ownership:
                     f"{path} exists, and no marker says that darlingbuilder made it",
                     hint="move it away, or choose another «state» or «prefix»",
                 )
+
+    def _claims(self) -> Iterator[Claim]:
+        """List the directories that the builder is given: nothing but a marker says that it has them already."""
+        settings, own = self.config.settings, self.config.settings.names.alias
+        state, parent = self._paths.state, self._paths.prefix.parent
+        kept = frozenset(path.name for path in self._paths.kept)
+        yield Claim(state, "state", _MODE, ROOT, "root", state / own, kept)
+        account = self.world.accounts.find(settings.user)
+        owner, prefix = account.owner if account else None, parent / own / self._paths.prefix.name
+        yield Claim(parent, "prefix", PARENT_MODE, owner, settings.user, prefix)
 
 
 def pending(recorded: Marker, effective: Config) -> list[Drift]:

@@ -11,6 +11,9 @@ from darlingbuilder.core.paths import PASSWD, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.exchange import Exchange
 
+# Of the prefix's parent: the launcher makes the prefix as the guest's user, who alone has any business there.
+PARENT_MODE = 0o750
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -40,7 +43,7 @@ class Prefix:
         """See Step. The container is down afterwards: systemd would kill what ExecStartPre leaves running."""
         self._exchange.finish()
         owner = accounts.required(self.world.accounts, self.settings.user).owner
-        self.world.host.make_directory(self._paths.prefix.parent, mode=0o750, owner=owner)
+        self.world.host.make_directory(self._paths.prefix.parent, mode=PARENT_MODE, owner=owner)
         if not self._check_prefix():
             return
         self._remove()

@@ -9,6 +9,7 @@ from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.paths import GUEST_PROFILE, HOST_KEY, SHIM, SSHD_CONFIG
 from darlingbuilder.core.settings import Settings
+from darlingbuilder.steps import standstill
 from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.ondemand import OnDemand
 from darlingbuilder.steps.profile import DEFAULT, nix_tree
@@ -51,8 +52,8 @@ class Service:
         self.world.systemd.restart(self.settings.names.unit)
 
     def revert(self) -> None:
-        """See Step."""
-        self._door.close()
+        """See Step. A «serve» in the foreground has the container up without the unit."""
+        standstill.bring_down(self.settings, self.world)
 
     @property
     def _door(self) -> OnDemand:

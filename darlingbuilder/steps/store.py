@@ -6,7 +6,7 @@ from typing import ClassVar
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import GuestPathError
+from darlingbuilder.core.errors import DarlingError, GuestPathError
 from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT
 from darlingbuilder.core.settings import Settings
@@ -63,14 +63,18 @@ class Store:
 
     def revert(self) -> None:
         """See Step. The mounts end with the container, which therefore has to be down."""
-        if self.world.darling.server() is None:
-            files = self.world.darling.files()
-            if files.link(GUEST_NIX) == _LINK:
-                files.remove(GUEST_NIX)
-            files.remove_if_empty(GUEST_NIX)
-            Overlay(self.settings, self.world).withdraw()
-            HostRoots(self.settings.names.host_roots, self.world).remove()
-            deadlock.sweep(self.settings, self.world)
+        if server := self.world.darling.server():
+            raise DarlingError(
+                f"the container (pid {server}) is up, and what is mounted in it cannot be withdrawn",
+                hint="end whoever has booted it, «darlingbuilder serve» say",
+            )
+        files = self.world.darling.files()
+        if files.link(GUEST_NIX) == _LINK:
+            files.remove(GUEST_NIX)
+        files.remove_if_empty(GUEST_NIX)
+        Overlay(self.settings, self.world).withdraw()
+        HostRoots(self.settings.names.host_roots, self.world).remove()
+        deadlock.sweep(self.settings, self.world)
 
     def _check_place(self) -> list[Drift]:
         files = self.world.darling.files()

@@ -12,7 +12,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.managed import ManagedFile
-from darlingbuilder.steps import commandlines, walls
+from darlingbuilder.steps import commandlines, metricsunits, walls
 from darlingbuilder.steps.metricsunits import MetricsUnits
 from darlingbuilder.steps.socketunits import SocketUnits
 
@@ -39,12 +39,16 @@ class Units:
         """See Step."""
         if self.world.host.link(self._names.unit_file) == _MASK:
             return [self._masked]
+        if self._textfile and metricsunits.is_foreign(self._textfile, self.world.host):
+            return [Drift(str(self._textfile), "holds no metrics of darlingbuilder, and would be written over")]
         if not self.config.settings.install_unit:
             return self._check_brought()
         return managed.check([self._file]) or self._check_read() or self._sockets.check() or self._metrics.check()
 
     def apply(self) -> None:
         """See Step. Raises PrerequisiteError where somebody else is to bring the unit, and does not."""
+        if self._textfile:
+            metricsunits.refuse_foreign(self._textfile, self.world.host)
         if not self.config.settings.install_unit:
             self._rely_on_brought()
             return
@@ -84,9 +88,14 @@ class Units:
     @property
     def _metrics(self) -> MetricsUnits:
         settings = self.config.settings
-        textfile = Path(settings.metrics_textfile) if settings.metrics_textfile and settings.install_unit else None
+        textfile = self._textfile if settings.install_unit else None
         why_not = "install_unit is false" if settings.metrics_textfile else "metrics_textfile is unset"
         return MetricsUnits(self._names, self.world, textfile, commandlines.write_metrics(self.config), why_not)
+
+    @property
+    def _textfile(self) -> Path | None:
+        written = self.config.settings.metrics_textfile
+        return Path(written) if written else None
 
     @property
     def _sockets(self) -> SocketUnits:
@@ -148,6 +157,7 @@ def text(chosen: Config) -> str:
         "darling-builder.service",
         init=commandlines.init(chosen),
         serve=commandlines.serve(chosen),
+        starts=commandlines.starts(chosen),
         serves=commandlines.serves(chosen),
         ended=commandlines.ended(chosen),
         title=settings.names.title,

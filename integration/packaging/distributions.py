@@ -6,6 +6,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+from darlingbuilder.core import variables
 from integration.machine.cache import home
 from integration.machine.commands import CLEAN_ENVIRONMENT, run
 from integration.machine.wheel import PROJECT, SOURCES
@@ -53,7 +54,7 @@ def install_editable(sources: Path, venv: Path) -> Path:
     """
     run(("/usr/bin/python3", "-m", "venv", str(venv)), timeout=_BUILD_SECONDS)
     python = venv / "bin/python"
-    zig = {"DARLINGBUILDER_ZIG": f"{sys.executable} -m ziglang", "ZIG_GLOBAL_CACHE_DIR": str(home() / "zig")}
+    zig = {variables.ZIG: f"{sys.executable} -m ziglang", "ZIG_GLOBAL_CACHE_DIR": str(home() / "zig")}
     pip = (str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps")
     run((*pip, "--editable", str(sources)), timeout=_BUILD_SECONDS, env={**zig, **os.environ})
     return python
@@ -76,6 +77,6 @@ def _build(target: str, sources: Path, into: Path, zig_cache: Path | None, epoch
 
 
 def _environment(zig_cache: Path | None, epoch: int | None) -> dict[str, str]:
-    given = {name: os.environ[name] for name in ("DARLINGBUILDER_ZIG",) if name in os.environ}
+    given = {name: os.environ[name] for name in (variables.ZIG,) if name in os.environ}
     given |= {} if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)}
     return {**CLEAN_ENVIRONMENT, **given, "ZIG_GLOBAL_CACHE_DIR": str(zig_cache or home() / "zig")}

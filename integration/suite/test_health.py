@@ -104,6 +104,37 @@ def test_what_is_mended_is_used_again_without_a_command(builder: Site) -> None:
     told(back_after_it_was_mended=back, build=took)
 
 
+def test_a_mistake_in_the_settings_slows_the_starts_down_and_is_told(builder: Site) -> None:
+    # given
+    config, record = builder.file(builder.config), builder.file(f"{STATE}/failures.json")
+    right = config.read_text()
+    builder.tool("restart")  # forgets what has failed before
+    config.write_text(f"{right}prot = 2222\n")
+    try:
+        # when: saved, and some day later it crashes
+        builder.machine.run("systemctl", "kill", "--kill-whom=all", "--signal=KILL", UNIT)
+        until(lambda: overview(builder)["breaker"] is not None, 60)
+        # then: Nix is told, and starts get rarer
+        assert builder.file(MACHINES).read_text().splitlines()[-1].startswith(f"{OUT_OF_SERVICE} x86_64-darwin ")
+        until(lambda: json.loads(record.read_text())["failures"] >= 5, 60)
+        failures = json.loads(record.read_text())["failures"]
+        time.sleep(20)
+        assert json.loads(record.read_text())["failures"] - failures <= 3
+        # and: whoever looks is told why, once by the builder and once by the file
+        answer = overview(builder)
+        assert "config.toml: unknown setting 'prot'" in answer["breaker"]["reason"]
+        errors = {step["step"]: step["error"] for step in answer["steps"] if step["error"]}
+        assert "config.toml: unknown setting 'prot'" in errors["settings"]
+        assert "those that the builder was made with hold" in builder.tool("stop").stderr
+        assert builder.tool("init", check=False).rc == 4
+        builder.tool("start", check=False)
+    finally:
+        config.write_text(right)
+    # mended, it comes back without a command
+    told(back_after_the_file_was_mended=until(lambda: builder.status()[0] == 0, 60))
+    assert tried(builder, "mended")[0].rc == 0
+
+
 def test_a_command_does_not_wait_for_the_next_attempt(builder: Site) -> None:
     # given: it has failed so often that the next attempt is half a minute away
     record = builder.file(f"{STATE}/failures.json")

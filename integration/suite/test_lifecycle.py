@@ -68,6 +68,16 @@ def test_a_changed_port_is_drift_until_init(site: Site) -> None:
     assert not site.machine.run("ss", "-Hltn", "sport = :2222").stdout
 
 
+def test_a_change_goes_on_where_nobody_reads_what_is_said_of_it(site: Site) -> None:
+    site.configure(port=2255)
+
+    piped = site.machine.run("bash", "-o", "pipefail", "-c", "darlingbuilder init 2>&1 | head -1")
+
+    assert piped.stdout.startswith("applying step=settings")
+    assert len(piped.stdout.splitlines()) == 1
+    site.assert_healthy(build=False)
+
+
 def test_a_changed_nix_replaces_the_old_one_once_it_answers(site: Site, newer: ReleaseTarball) -> None:
     site.configure(nix__tarball=OTHER_TARBALL, nix__sha256=newer.sha256)
     site.tool("init")

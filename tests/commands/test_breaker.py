@@ -1,5 +1,6 @@
 """``breaker``: what the unit tells of an end with an error, and of a service that has begun."""
 
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_a_service_that_has_begun_is_noted(world: FakeWorld, monkeypatch: pytest
     assert record is not None
     assert record.since is None
     assert record.serving is not None
+
+
+@pytest.mark.parametrize("failed", [0, 3])
+def test_a_start_waits_where_those_before_it_have_failed(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failed: int
+) -> None:
+    # given
+    ended(monkeypatch, SERVICE_RESULT="timeout")
+    before = None
+    for _ in range(failed):
+        before = run(world, "ended")
+    capsys.readouterr()
+    # when
+    began = time.monotonic()
+    after = run(world, "starts")
+    # then
+    assert after == before
+    assert (time.monotonic() - began >= 2) is bool(failed)
+    assert ("waiting before another start" in capsys.readouterr().err) is bool(failed)
 
 
 def test_without_a_builder_there_is_nothing_to_count() -> None:

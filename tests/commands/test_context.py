@@ -77,6 +77,20 @@ def test_a_marker_that_cannot_be_read_is_an_error(state: Path) -> None:
         context.of(call, as_called=False)
 
 
+def test_what_counts_failures_goes_on_where_the_marker_cannot_be_read(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = chosen(state=str(state), port="2022")
+    state.mkdir()
+    Paths(call.settings).marker.write_text("{")
+
+    found = context.of(call, as_called=False, in_any_case=True)
+
+    assert found.require_builder() == call.settings
+    assert prefix_of(found) == call.settings.prefix_path
+    assert "warning: the marker cannot be read" in capsys.readouterr().err
+
+
 def test_json_is_for_programs_and_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     context.say_json({"a": [1, None], "b": "ü"})
     assert capsys.readouterr().out == '{\n  "a": [\n    1,\n    null\n  ],\n  "b": "ü"\n}\n'

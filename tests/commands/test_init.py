@@ -1,10 +1,8 @@
 """``init``: what it does, shows and says, and what it leaves alone."""
 
 import os
-import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -12,9 +10,8 @@ from darlingbuilder.commands import init
 from darlingbuilder.commands.context import Context
 from darlingbuilder.core import lock
 from darlingbuilder.core.config import Config
-from darlingbuilder.core.errors import BuilderError, ExitCode, LockedError, PrerequisiteError, SystemdError
+from darlingbuilder.core.errors import ExitCode, LockedError, PrerequisiteError, SystemdError
 from darlingbuilder.core.paths import SSHD_CONFIG
-from darlingbuilder.steps.breaker import Breaker
 from darlingbuilder.steps.converge import survey
 from darlingbuilder.steps.plan import build
 from tests.commands.builder import called, machine, make
@@ -229,22 +226,3 @@ def test_where_builds_are_off_it_says_so(world: FakeWorld, capsys: pytest.Captur
     assert "the guest builds nothing" in said.out
     assert "darlingbuilder test" not in said.out
     assert 'warning: builds what=\'store = "symlink"' in said.err
-
-
-@pytest.mark.parametrize("is_hook", [True, False])
-def test_the_hook_of_a_start_that_has_failed_before_waits_and_a_person_does_not(
-    made: FakeWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_hook: bool
-) -> None:
-    # given
-    for _ in range(3):
-        Breaker(chosen().settings, made).failed("the launcher gave 1")
-    capsys.readouterr()
-    if is_hook:
-        monkeypatch.setenv(HOOK, str(os.getpid()))
-    # when: whatever this very machine lacks
-    began = time.monotonic()
-    with suppress(BuilderError):
-        run(called(made))
-    # then
-    assert ("waiting before another start" in capsys.readouterr().err) is is_hook
-    assert (time.monotonic() - began >= 2) is is_hook

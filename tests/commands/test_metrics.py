@@ -8,10 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from darlingbuilder import cli
 from darlingbuilder.commands import metrics
-from darlingbuilder.core.errors import ExitCode, PrerequisiteError, UsageError
+from darlingbuilder.core.errors import ExitCode, ForeignFileError, PrerequisiteError, UsageError
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import seen
 from tests.fakes.world import FakeWorld
+from tests.names import UNIT
 
 DIRECTORY = Path("/srv/metrics")
 FILE = DIRECTORY / "builder.prom"
@@ -49,6 +50,24 @@ def test_a_file_of_them_is_readable_by_all_and_nothing_is_printed(
     assert "darlingbuilder_converged" in names((world.host.read(FILE) or b"").decode())
     assert world.host.names(DIRECTORY) == [FILE.name]
     assert capsys.readouterr().out == ""
+
+
+def test_what_another_collector_tells_is_not_written_over(world: FakeWorld) -> None:
+    world.host.write(FILE, b"# HELP node_disks\n")
+
+    with pytest.raises(ForeignFileError, match="would be written over") as raised:
+        run(world, "--textfile", str(FILE))
+
+    assert "another file name" in raised.value.hint
+    assert world.host.read(FILE) == b"# HELP node_disks\n"
+
+
+def test_its_own_figures_of_before_are(world: FakeWorld) -> None:
+    world.host.make_directory(DIRECTORY)
+    run(world, "--textfile", str(FILE))
+    world.systemd.stop(UNIT)
+    assert run(world, "--textfile", str(FILE)) is ExitCode.OK
+    assert b"\ndarlingbuilder_converged 0.0\n" in (world.host.read(FILE) or b"")
 
 
 def test_a_directory_that_is_not_there_is_not_made(world: FakeWorld) -> None:

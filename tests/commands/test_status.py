@@ -5,6 +5,7 @@ import re
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.commands import status
 from darlingbuilder.commands.context import Context
-from darlingbuilder.core import keypair, serving
+from darlingbuilder.core import config, keypair, serving
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.paths import SSHD_CONFIG, Paths
 from darlingbuilder.core.settings import Settings
@@ -278,6 +279,26 @@ def test_the_worst_of_all_is_the_exit_code(several: Context, capsys: pytest.Capt
     several.world.host.write(Paths(second).marker, b"{")
     assert status.run(several, arguments("--all")) is ExitCode.FAILED
     assert "is not a marker of darlingbuilder" in capsys.readouterr().out
+
+
+def test_one_whose_settings_have_a_mistake_is_looked_at_all_the_same(
+    made: FakeWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given
+    file = tmp_path / "second.toml"
+    file.write_text('instance = "second"\n')
+    second = config.load(file=file, environment={}, flags={})
+    make(beside(made, second.settings), second)
+    file.write_text('instance = "second"\nport = many\n')
+    several = replace(called(made), worlds=lambda settings: beside(made, settings))
+    # when
+    code = status.run(several, arguments("--all", "--json"))
+    # then
+    _, row = json.loads(capsys.readouterr().out)
+    found = {step["step"]: step["error"] for step in row["overview"]["steps"] if step["error"] or step["drift"]}
+    assert code is ExitCode.DRIFT
+    assert found.keys() == {"settings"}
+    assert "second.toml: not TOML" in found["settings"]
 
 
 def test_a_program_gets_all_builders_by_a_schema(several: Context, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from darlingbuilder.commands import uninstall
 from darlingbuilder.core import lock, log
 from darlingbuilder.core.errors import BuilderError, ExitCode, LockedError
-from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.paths import STORE, Paths
 from darlingbuilder.core.settings import Settings
 from tests.commands.builder import called, machine, make
 from tests.fakes.furnished import chosen, seen
@@ -111,6 +111,22 @@ def test_the_service_stops_before_anything_goes(world: FakeWorld, capsys: pytest
     order = [line.partition("step=")[2] for line in capsys.readouterr().err.splitlines()]
     assert (order[0], order[-1]) == ("service", "settings")
     assert world.systemd.unit(UNIT).activity.value == "inactive"
+
+
+def test_a_builder_that_serves_in_the_foreground_goes_whole(world: FakeWorld) -> None:
+    # given: the unit is stopped, and what serves instead has the host keep what the guest needs of it
+    config = chosen(store="overlay")
+    make(world, config)
+    world.systemd.stop(UNIT)
+    with world.host.real(PATHS.boot_log).open("ab") as boot_log:
+        world.darling.boot(boot_log)
+    kept = STORE / f"{'0' * 32}-hello"
+    world.host.write_link(config.settings.names.host_roots / kept.name, str(kept))
+    # when
+    assert run(world, purge=True) is ExitCode.OK
+    # then
+    assert world.darling.server() is None
+    assert [path for path in seen(world.host.root) if "darling-builder" in path] == []
 
 
 def test_what_fails_keeps_the_marker_and_nothing_else(world: FakeWorld) -> None:

@@ -114,6 +114,9 @@ EDITS: dict[str, dict[str, Any]] = {
     "a port that is none": {"port": 0},
     "the root as prefix": {"prefix": "/"},
     "everybody's home as state": {"state": "/home"},
+    "an instance that is a number": {"instance": 5},
+    "an instance that is a list": {"instance": ["b"]},
+    "an instance that leads elsewhere": {"instance": "../b"},
 }
 
 

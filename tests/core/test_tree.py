@@ -344,3 +344,15 @@ def test_no_link_is_opened(guest: Tree, outside: Path, planted: str) -> None:
 
     assert (outside / "ours").read_text() == "precious\n"
     assert not (outside / "lock").exists()
+
+
+def test_a_directory_is_described_by_what_a_link_leads_to(host: Tree, outside: Path) -> None:
+    outside.chmod(0o701)
+    host.write_link(Path("/link"), str(outside))
+    host.write(FILE, b"")
+
+    found = host.directory(Path("/link"))
+
+    assert found is not None
+    assert (found.kind, found.mode) == (Kind.DIRECTORY, 0o701)
+    assert host.directory(FILE) is host.directory(Path("/nowhere")) is None

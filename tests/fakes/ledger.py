@@ -20,10 +20,11 @@ class LedgerTree(Tree):
 
     def attributes(self, path: Path) -> Attributes | None:
         """See Tree."""
-        found = super().attributes(path)
-        if found is None or _is_root() or found.owner.uid != os.geteuid():
-            return found
-        return replace(found, owner=self.ledger.get(self._real(path), ROOT))
+        return self._as_noted(path, super().attributes(path))
+
+    def directory(self, path: Path) -> Attributes | None:
+        """See Tree."""
+        return self._as_noted(path, super().directory(path))
 
     def write(self, path: Path, content: bytes, *, mode: int = 0o644, owner: Owner | None = None) -> None:
         """See Tree."""
@@ -71,6 +72,11 @@ class LedgerTree(Tree):
         gone = self._real(path)
         for noted in [noted for noted in self.ledger if noted.is_relative_to(gone)]:
             del self.ledger[noted]
+
+    def _as_noted(self, path: Path, found: Attributes | None) -> Attributes | None:
+        if found is None or _is_root() or found.owner.uid != os.geteuid():
+            return found
+        return replace(found, owner=self.ledger.get(self._real(path), ROOT))
 
     def _real(self, path: Path) -> Path:
         return self.root / path.relative_to("/")

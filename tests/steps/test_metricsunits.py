@@ -97,6 +97,27 @@ def test_a_file_of_somebody_else_of_that_name_stays(world: FakeWorld) -> None:
     assert world.host.read(TEXTFILE) == b"# HELP other_things\n"
 
 
+@pytest.mark.parametrize("install_unit", ["true", "false"])
+def test_where_another_collector_writes_ours_do_not_come(world: FakeWorld, install_unit: str) -> None:
+    # given: whoever else brings the units, the timer would write over it each minute
+    world.host.write(TEXTFILE, b"# HELP other_things\n")
+    before = seen(world.host.root)
+    wanted = Units(chosen(metrics_textfile=str(TEXTFILE), install_unit=install_unit), world)
+    # then
+    [drift] = wanted.check()
+    assert (drift.what, drift.detail[:32]) == (str(TEXTFILE), "holds no metrics of darlingbuild")
+    with pytest.raises(ForeignFileError, match=r"builder\.prom holds no metrics of darlingbuilder"):
+        wanted.apply()
+    assert seen(world.host.root) == before
+
+
+@pytest.mark.parametrize("content", [b"", OURS + b"converged x\n"])
+def test_what_is_empty_or_our_own_is_taken(world: FakeWorld, content: bytes) -> None:
+    world.host.write(TEXTFILE, content)
+    units(world).apply()
+    assert units(world).check() == []
+
+
 def test_reverted_twice_nothing_of_it_is_left(world: FakeWorld) -> None:
     units(world).apply()
     for _ in range(2):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.core.attributes import Kind
-from darlingbuilder.core.errors import GuestPathError
+from darlingbuilder.core.errors import DarlingError, GuestPathError
 from darlingbuilder.core.paths import GUEST_NIX, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.store import Store
@@ -100,7 +100,9 @@ def test_revert_leaves_what_is_mounted_while_the_container_runs(store: Store, wo
     boot(world)
     store.mount()
 
-    store.revert()
+    # Not in silence: what it leaves has to keep the marker.
+    with pytest.raises(DarlingError, match="is up, and what is mounted in it cannot be withdrawn"):
+        store.revert()
 
     assert world.host.read(PATHS.store / "hello") == b"hello\n"
     assert world.darling.is_mounted(GUEST_NIX)

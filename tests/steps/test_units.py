@@ -34,6 +34,13 @@ def value(world: FakeWorld, key: str) -> str:
     return found
 
 
+def hook(world: FakeWorld) -> str:
+    """Give the command that converges before the service starts."""
+    lines = (world.host.read(UNIT_FILE) or b"").decode().splitlines()
+    [found] = [line for line in lines if line.startswith("ExecStartPre=+")]
+    return found.removeprefix("ExecStartPre=+")
+
+
 def details(units: Units) -> list[str]:
     return [drift.detail for drift in units.check()]
 
@@ -50,8 +57,21 @@ def test_it_runs_this_very_program_by_its_full_path(units: Units, world: FakeWor
     units.apply()
 
     assert Path(program()[0]).is_absolute()
-    assert shlex.split(value(world, "ExecStartPre").removeprefix("+"))[:-2] == [*program(), "init"]
+    assert shlex.split(hook(world))[:-2] == [*program(), "init"]
     assert shlex.split(value(world, "ExecStart")) == [*program(), "serve"]
+
+
+def test_before_all_else_another_start_of_what_fails_waits(world: FakeWorld) -> None:
+    # given: not in init, which may fail by the very settings
+    Units(chosen(instance="second", state="/srv/b"), world).apply()
+    lines = (world.host.read(Instance("second").unit_file) or b"").decode().splitlines()
+    # then: a wait that fails is in nobody's way
+    wait, init = [line for line in lines if line.startswith("ExecStartPre=")]
+    assert wait.startswith(
+        "ExecStartPre=-+/bin/sh -c 'test ! -e /srv/b/failures.json || exec \"$$@\"' darlingbuilder "
+    )
+    assert wait.endswith(" breaker starts --instance=second --state=/srv/b")
+    assert " init " in init
 
 
 @pytest.mark.parametrize(
@@ -70,7 +90,7 @@ def test_the_hook_converges_to_the_settings_of_the_call_that_wrote_it(
     wanted = chosen(**flags)
     Units(wanted, world).apply()
     # when: what systemd would start is parsed as the command line does
-    words = shlex.split(value(world, "ExecStartPre").removeprefix("+"))[len(program()) :]
+    words = shlex.split(hook(world))[len(program()) :]
     parsed = vars(cli.parser().parse_args(words))
     said = {key: parsed[one.variable] for key, one in declaration.table().items() if one.variable in parsed}
     # then
@@ -85,7 +105,7 @@ def test_what_systemd_would_expand_is_kept_from_it(world: FakeWorld, tmp_path: P
 
     Units(config.load(file=file, environment={}, flags={}), world).apply()
 
-    assert value(world, "ExecStartPre").endswith("/100%% $$HOME.toml'")
+    assert hook(world).endswith("/100%% $$HOME.toml'")
 
 
 def test_the_service_is_told_where_its_state_is(world: FakeWorld) -> None:
@@ -218,7 +238,7 @@ def same_words(first: Config, second: Config, world: FakeWorld) -> bool:
 
 def test_a_default_that_is_said_by_nobody_is_not_repeated(world: FakeWorld) -> None:
     assert not same_words(chosen(), chosen(port="2222"), world)
-    assert "--port=2222" not in value(world, "ExecStartPre")
+    assert "--port=2222" not in hook(world)
 
 
 @pytest.fixture

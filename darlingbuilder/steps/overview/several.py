@@ -8,7 +8,7 @@ import msgspec
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import config
 from darlingbuilder.core.config import Config
-from darlingbuilder.core.errors import BuilderError, ExitCode
+from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode
 from darlingbuilder.core.instance import DEFAULT, Instance
 from darlingbuilder.core.marker import Marker
 from darlingbuilder.core.settings import Settings
@@ -51,14 +51,22 @@ def worst(codes: Iterator[int]) -> ExitCode:
 
 def _overview(host: Tree, name: str, worlds: Callable[[Settings], World]) -> Overview:
     marker = neighbours.made(host, name)
-    called = _called(marker, name)
+    called, wrong = _called(marker, name)
     settings = marker.config.settings if marker else called.settings
     world = worlds(settings)
-    return overview.of(settings, world, look(called, marker, world), made=marker is not None)
+    return overview.of(settings, world, look(called, marker, world, wrong), made=marker is not None)
 
 
-def _called(marker: Marker | None, name: str) -> Config:
-    """Give what the settings file says now; no variable of the caller's is about all of them."""
+def _called(marker: Marker | None, name: str) -> tuple[Config, ConfigError | None]:
+    """Give what the settings file says now; no variable of the caller's is about all of them.
+
+    Where it cannot be used, that is why, and the builder is as it was made.
+    """
     file = Path(marker.config_file) if marker else Instance(name).settings_file
     named = file if file != Instance(name).settings_file else None
-    return config.load(file=named, environment={}, flags={"instance": name})
+    try:
+        return config.load(file=named, environment={}, flags={"instance": name}), None
+    except ConfigError as error:
+        if marker is None:
+            raise
+        return marker.config, error

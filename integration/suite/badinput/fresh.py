@@ -149,6 +149,20 @@ TABLE = (
     ),
     Bad("a foreign file as prefix", FAILED, (PREFIX, "no marker"), broken=breakage.content(PREFIX, "precious\n")),
     Bad("a foreign directory of Nix", FAILED, (f"{STATE}/nix exists",), broken=breakage.directory(f"{STATE}/nix")),
+    Bad(
+        "a prefix beside what others keep",
+        FAILED,
+        ("/srv/disk holds precious", "a directory of its own below it"),
+        "init --prefix /srv/disk/darling",
+        breakage.directory("/srv/disk"),
+    ),
+    Bad(
+        "a home as state",
+        FAILED,
+        ("/srv/alice holds precious", "a directory of its own below it"),
+        "init --state /srv/alice",
+        breakage.together(breakage.directory("/srv/alice"), breakage.commands("chown nobody /srv/alice", "true")),
+    ),
     Bad("a foreign file as state", FAILED, (STATE, "move it away"), broken=breakage.content(STATE, "precious\n")),
     Bad("a state that leads nowhere", FAILED, (STATE, "move it away"), broken=breakage.link(STATE, "/nowhere")),
 )
