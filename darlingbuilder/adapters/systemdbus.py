@@ -5,14 +5,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from darlingbuilder.adapters import journal
 from darlingbuilder.adapters.systemd import Activity, Manager, UnitState
 from darlingbuilder.core import ending
-from darlingbuilder.core.errors import PrerequisiteError, SystemdError
+from darlingbuilder.core.errors import AbsentUnitError, PrerequisiteError, SystemdError
 
 if TYPE_CHECKING:
     from pystemd.dbuslib import DBus, DbusMessage
@@ -27,16 +26,8 @@ _NO_LIMIT = 2**64 - 1
 # Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
 _JOB_SECONDS = 1800
 _JOURNAL_LINES = 15
-_ABSENT_UNIT = (
-    "NoSuchUnit",
-    "UnitNotFound",
-    "No such file or directory",
-    "not loaded",
-    "does not exist",
-    "not found",
-    "No main process to kill",
-    "is not active",
-)
+# The names of errors by which systemd says that there is nothing to be told; pystemd has classes for the others.
+_NO_PROCESS = b"org.freedesktop.systemd1.NoSuchProcess"
 
 
 @dataclass(slots=True)
@@ -81,12 +72,12 @@ class SystemdBus:
 
     def stop(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._job("StopUnit", name)
 
     def begin_stop(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._call("StopUnit", b"ss", name.encode(), b"replace")
 
     def restart(self, name: str) -> None:
@@ -95,7 +86,7 @@ class SystemdBus:
 
     def try_restart(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._job("TryRestartUnit", name)
 
     def reload(self) -> None:
@@ -110,17 +101,17 @@ class SystemdBus:
 
     def disable(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._files("DisableUnitFiles", b"asb", [name.encode()], False)  # noqa: FBT003 - as above
 
     def reset_failed(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._call("ResetFailedUnit", b"s", name.encode())
 
     def send(self, name: str, number: signal.Signals) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._call("KillUnit", b"ssi", name.encode(), b"main", number.value)
 
     def _files(self, method: str, signature: bytes, *arguments: object) -> None:
@@ -171,6 +162,11 @@ class SystemdBus:
         try:
             return bus.call_method(_DESTINATION, path, interface, method.encode(), packed).body
         except DBusBaseError as error:
+            if _is_of_absent(error):
+                raise AbsentUnitError(
+                    f"systemd finds nothing for {method}: {_said(error)}",
+                    hint="the builder's own units are written by: darlingbuilder init",
+                ) from error
             raise SystemdError(
                 f"systemd refuses {method}: {_said(error)}", hint="are you root? «darlingbuilder doctor» tells more"
             ) from error
@@ -225,16 +221,16 @@ def _removed_job(message: "DbusMessage") -> tuple[bytes, str] | None:
     return job, outcome.decode()
 
 
+def _is_of_absent(error: Any) -> bool:  # noqa: ANN401 - pystemd has no types
+    """Whether systemd says that there is no such unit or process: by the error's name, its words are for people."""
+    from pystemd import dbusexc  # noqa: PLC0415 - see the module's first line
+
+    # A disabled unit without a file is «FileNotFound», a process that has just ended «UnixProcessIdUnknown».
+    absent = (dbusexc.DBusNoSuchUnitError, dbusexc.DBusFileNotFoundError, dbusexc.DBusUnixProcessIdUnknownError)
+    return isinstance(error, absent) or error.err_name == _NO_PROCESS
+
+
 def _said(error: Any) -> str:  # noqa: ANN401 - pystemd has no types
     message = error.err_message
     text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
     return text or str(error)
-
-
-@contextlib.contextmanager
-def _absent_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except SystemdError as error:
-        if not any(words in str(error) for words in _ABSENT_UNIT):
-            raise

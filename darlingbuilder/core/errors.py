@@ -81,5 +81,9 @@ class SystemdError(BuilderError):
     """systemd refused, or a job of its own failed."""
 
 
+class AbsentUnitError(SystemdError):
+    """systemd refused because there is no such unit, or no process of it."""
+
+
 class NixError(BuilderError):
     """The host's Nix did not do what was asked."""

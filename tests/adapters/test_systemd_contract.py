@@ -22,6 +22,7 @@ UNIT = "contract.service"
 BROKEN = "contract-broken.service"
 SLEEP = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 FAIL = "[Service]\nType=oneshot\nExecStart=/bin/false\n"
+COMPLAIN = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo x not found: No such file or directory; exit 1'\n"
 DIRECTORY = Path("/etc/systemd/system")
 
 
@@ -40,6 +41,12 @@ class Ground:
         path = DIRECTORY / f"{UNIT}.d" / "more.conf"
         self.host.write(path, text.encode())
         return path
+
+    def spoil(self) -> None:
+        """Have the next start of ``UNIT`` fail, with something in its journal that is missing."""
+        self.write(COMPLAIN)
+        if isinstance(self.systemd, FakeSystemd):
+            self.systemd.broken.add(UNIT)
 
     def clear(self) -> None:
         for name in (UNIT, BROKEN):
@@ -147,6 +154,18 @@ def test_a_try_restart_leaves_alone_what_does_not_run(ground: Ground) -> None:
     ground.write(SLEEP)
     ground.systemd.try_restart(UNIT)
     assert ground.systemd.unit(UNIT).activity is Activity.INACTIVE
+
+
+@pytest.mark.parametrize("verb", ["restart", "try_restart"])
+def test_a_restart_that_fails_is_an_error_whatever_the_journal_says(ground: Ground, verb: str) -> None:
+    ground.write(SLEEP)
+    ground.systemd.start(UNIT)
+    ground.spoil()
+
+    with pytest.raises(SystemdError, match=UNIT):
+        getattr(ground.systemd, verb)(UNIT)
+
+    assert ground.systemd.unit(UNIT).activity is Activity.FAILED
 
 
 def test_a_stopped_unit_does_not_run_and_can_be_stopped_again(ground: Ground) -> None:
