@@ -3,7 +3,7 @@
 import errno
 import os
 import signal
-from collections import deque
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from darlingbuilder.adapters.systemdbus import SystemdBus
-from darlingbuilder.core.errors import SystemdError
-from tests.fakes.bus import JOB, FakeBus, Removed, error
+from darlingbuilder.core.errors import CanceledJobError, SystemdError
+from tests.fakes.bus import FakeBus, error
 from tests.fakes.programs import write
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def systemd(bus: FakeBus) -> SystemdBus:
-    return SystemdBus(cast("DBus", bus))
-
-
-def ended(outcome: bytes) -> FakeBus:
-    return FakeBus(deque([Removed(JOB, outcome)]))
+    return SystemdBus(cast("DBus", bus), seconds_between_looks=0.0)
 
 
 @pytest.mark.parametrize("method", TOLERANT, ids=bytes.decode)
@@ -70,9 +66,51 @@ def test_another_refusal_is_an_error_whatever_its_words(method: bytes) -> None:
 @pytest.mark.parametrize("method", [b"StopUnit", b"TryRestartUnit"], ids=bytes.decode)
 def test_a_job_that_comes_to_nothing_is_an_error_whatever_the_journal_says(method: bytes, outcome: bytes) -> None:
     with pytest.raises(SystemdError, match=rf"(?s){UNIT}: {outcome.decode()}.*not found"):
-        TOLERANT[method](systemd(ended(outcome)))
+        TOLERANT[method](systemd(FakeBus(outcome)))
 
 
 @pytest.mark.parametrize("method", [b"StopUnit", b"TryRestartUnit"], ids=bytes.decode)
 def test_a_job_that_is_done_is_done(method: bytes) -> None:
-    TOLERANT[method](systemd(ended(b"done")))
+    TOLERANT[method](systemd(FakeBus(b"done")))
+
+
+@pytest.mark.parametrize("looks", [0, 1, 50])
+def test_a_job_is_waited_for_as_long_as_systemd_has_it(looks: int) -> None:
+    bus = FakeBus(b"done", looks=looks)
+
+    systemd(bus).stop(UNIT)
+
+    assert bus.looks <= 0
+
+
+def test_a_job_that_has_ended_unheard_is_an_error_and_not_waited_for() -> None:
+    with pytest.raises(SystemdError, match="over, nobody knows how") as caught:
+        systemd(FakeBus(None, looks=2)).stop(UNIT)
+    assert caught.value.hint
+
+
+def test_a_systemd_that_is_slow_to_answer_still_has_the_job() -> None:
+    busy = error(-errno.ETIMEDOUT, b"org.freedesktop.DBus.Error.NoReply", b"Remote peer is busy")
+    bus = FakeBus(b"done", looks=1, refused={b"Get": busy})
+
+    answers = threading.Timer(0.2, lambda: setattr(bus, "refused", {}))
+    answers.start()
+
+    systemd(bus).stop(UNIT)
+
+    assert bus.looks == 0
+    answers.join()
+
+
+def test_where_the_bus_is_lost_meanwhile_that_is_said() -> None:
+    with pytest.raises(SystemdError, match="the connection to systemd is lost") as caught:
+        systemd(FakeBus(lost=True)).stop(UNIT)
+    assert caught.value.hint
+
+
+def test_that_somebody_wanted_the_opposite_is_told_from_other_failures() -> None:
+    with pytest.raises(CanceledJobError):
+        systemd(FakeBus(b"canceled")).stop(UNIT)
+    with pytest.raises(SystemdError) as caught:
+        systemd(FakeBus(b"failed")).stop(UNIT)
+    assert not isinstance(caught.value, CanceledJobError)

@@ -1,8 +1,9 @@
 """A bus with a systemd on it, as far as waiting for a job needs one."""
 
+import errno
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -40,30 +41,50 @@ NOTHING = SimpleNamespace(is_empty=lambda: True)
 
 @dataclass(slots=True)
 class FakeBus:
-    """pystemd's DBus: ``refused`` calls raise, each other one queues the job ``JOB``.
+    """pystemd's DBus with systemd at its other end: ``refused`` methods raise, each other one queues the job ``JOB``.
 
-    ``messages`` are what comes in, one by one; after the last one ``silence`` is asked how it goes on.
+    It ends with ``outcome`` once it was looked at ``looks`` times, and nobody hears of it if that is None. Where the
+    bus is ``lost``, nothing comes any more.
     """
 
-    messages: deque[Removed] = field(default_factory=deque)
+    outcome: bytes | None = b"done"
+    looks: int = 0
+    lost: bool = False
     refused: Mapping[bytes, Exception] = field(default_factory=dict)
-    silence: Callable[[], object] = lambda: NOTHING
-    asked: list[bytes] = field(default_factory=list)
+    _messages: deque[Removed] = field(default_factory=deque)
 
-    def call_method(self, _destination: bytes, _path: bytes, _interface: bytes, method: bytes, _: object) -> object:
-        """Call ``method`` of systemd."""
-        self.asked.append(method)
+    def call_method(self, _destination: bytes, path: bytes, _interface: bytes, method: bytes, _: object) -> object:
+        """Call ``method`` of systemd, or of the job."""
         if method in self.refused:
             raise self.refused[method]
+        if path == JOB:
+            return self._looked_at()
+        self._messages.append(Removed(OTHER_JOB, b"failed"))
+        if self.looks == 0:
+            self._end()
         return SimpleNamespace(body=JOB)
 
     def process(self) -> object:
         """Give the next message."""
-        return self.messages.popleft() if self.messages else self.silence()
+        if self.lost:
+            raise error(-errno.ENOTCONN, None, b"Failed to process bus")
+        return self._messages.popleft() if self._messages else NOTHING
 
     def get_fd(self) -> int:
         """Give the descriptor to wait on."""
         return _ALWAYS_READABLE
+
+    def _looked_at(self) -> object:
+        self.looks -= 1
+        if self.looks < 0:
+            raise error(-errno.EIO, b"org.freedesktop.DBus.Error.UnknownObject", b"Unknown object")
+        if self.looks == 0:
+            self._end()
+        return SimpleNamespace(body=b"running")
+
+    def _end(self) -> None:
+        if self.outcome is not None:
+            self._messages.append(Removed(JOB, self.outcome))
 
 
 def error(number: int, name: bytes | None, said: bytes) -> Exception:
