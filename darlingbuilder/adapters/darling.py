@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
-from darlingbuilder.adapters import namespaces, process, procfs
+from darlingbuilder.adapters import mounts, namespaces, process, procfs
 from darlingbuilder.adapters.accounts import Accounts, required
 from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
@@ -161,8 +161,8 @@ class Launcher:
     def is_mounted(self, target: Path) -> bool:
         """See Darling."""
         server = self.server()
-        point = self.prefix / target.relative_to("/")
-        return server is not None and str(point) in procfs.mount_points(server)
+        point = mounts.shown(self.prefix) / target.relative_to("/")
+        return server is not None and any(mount.point == point for mount in mounts.of(server))
 
     def processes(self) -> list[procfs.Process]:
         """See Darling."""
