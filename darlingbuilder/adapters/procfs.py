@@ -117,7 +117,7 @@ def listener(port: int) -> Process | None:
 def listeners(port: int) -> list[Process]:
     """List the processes that listen on TCP ``port``, on any address."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port, _LISTEN)}
-    return [found for pid in _pids() if sockets & _open_sockets(pid) and (found := process(pid))] if sockets else []
+    return [found for pid in _pids() if sockets & open_files(pid) and (found := process(pid))] if sockets else []
 
 
 def is_listening(port: int) -> bool:
@@ -147,7 +147,13 @@ def _namespace(pid: str) -> str | None:
 
 def open_files(pid: int) -> set[str]:
     """List what the descriptors of ``pid`` lead to; none if there is no such process."""
-    return _open_sockets(pid)
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(_PROC / str(pid) / "fd"):
+            # One of ours lists this directory, and is gone by now.
+            with contextlib.suppress(OSError):
+                found.add(str(Path(entry).readlink()))
+    return found
 
 
 def copies_stdin(pid: int) -> bool:
@@ -185,13 +191,3 @@ def _leads_to(entry: Path, target: Path) -> bool:
     with contextlib.suppress(OSError):  # it may be closed by now
         return entry.readlink() == target
     return False
-
-
-def _open_sockets(pid: int) -> set[str]:
-    found = set()
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(_PROC / str(pid) / "fd"):
-            # One of ours lists this directory, and is gone by now.
-            with contextlib.suppress(OSError):
-                found.add(str(Path(entry).readlink()))
-    return found
