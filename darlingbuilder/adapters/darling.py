@@ -109,9 +109,12 @@ class Launcher:
         return found.pid if procfs.is_at_home(found.pid) else None
 
     def files(self) -> Tree:
-        """See Darling. A running overlay must not be changed from below, so it is entered through its server."""
+        """See Darling. A running overlay must not be changed from below, so it is entered through its server.
+
+        A link on the way would lead out of there: its target is looked up from our own root.
+        """
         server = self.server()
-        root = Path(f"/proc/{server}/root{self.prefix}") if server else self.prefix
+        root = Path(f"/proc/{server}/root{mounts.shown(self.prefix)}") if server else self.prefix
         return Tree(root, Links.REFUSED)
 
     def boot(self, log: IO[bytes]) -> None:

@@ -42,7 +42,7 @@ def of(pid: int) -> list[Mount]:
 
 
 def shown(path: Path) -> Path:
-    """Give the name under which a mount on ``path`` is in these tables, which know of no links.
+    """Give the name under which a mount on ``path`` is in these tables, which know no link on the way to it.
 
     The last name stays as it is: it may be in the hands of the guest's user, who could make it a link to anything.
     """
