@@ -14,7 +14,7 @@ from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import ending, wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
-from darlingbuilder.core.paths import PASSWD
+from darlingbuilder.core.paths import PASSWD, straight
 from darlingbuilder.core.tree import Links, Tree
 
 _SERVER = "darlingserver"
@@ -114,7 +114,7 @@ class Launcher:
         A link on the way would lead out of there: its target is looked up from our own root.
         """
         server = self.server()
-        root = Path(f"/proc/{server}/root{mounts.shown(self.prefix)}") if server else self.prefix
+        root = Path(f"/proc/{server}/root{straight(self.prefix)}") if server else self.prefix
         return Tree(root, Links.REFUSED)
 
     def boot(self, log: IO[bytes]) -> None:
@@ -164,7 +164,7 @@ class Launcher:
     def is_mounted(self, target: Path) -> bool:
         """See Darling."""
         server = self.server()
-        point = mounts.shown(self.prefix) / target.relative_to("/")
+        point = straight(self.prefix) / target.relative_to("/")
         return server is not None and any(mount.point == point for mount in mounts.of(server))
 
     def processes(self) -> list[procfs.Process]:

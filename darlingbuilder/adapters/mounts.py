@@ -41,14 +41,6 @@ def of(pid: int) -> list[Mount]:
     return []
 
 
-def shown(path: Path) -> Path:
-    """Give the name under which a mount on ``path`` is in these tables, which know no link on the way to it.
-
-    The last name stays as it is: it may be in the hands of the guest's user, who could make it a link to anything.
-    """
-    return path.parent.resolve() / path.name
-
-
 def holding(mounts: Sequence[Mount], path: Path) -> Mount | None:
     """Find the mount that ``path`` lies on, by its name alone: nothing is touched, so nothing can hang."""
     around = [mount for mount in mounts if mount.point == path or mount.point in path.parents]

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Account, Start
 from darlingbuilder.core.errors import CommandError, NixError, PrerequisiteError
+from darlingbuilder.core.paths import straight
 
 # A unit's PATH is short: where NixOS, Nix's own installer and Determinate's keep the tools.
 _DIRECTORIES = (Path("/run/current-system/sw/bin"), Path("/nix/var/nix/profiles/default/bin"))
@@ -26,8 +27,8 @@ def tool(name: str) -> Path:
 
 
 def store_flags(root: Path | None) -> tuple[str, ...]:
-    """Name the store below ``root`` to one of Nix's tools; without one, the host's own."""
-    return ("--store", f"local?root={quote(os.fspath(root))}") if root else ()
+    """Name the store below ``root`` to one of Nix's tools, which takes no link for it; without one, the host's own."""
+    return ("--store", f"local?root={quote(os.fspath(straight(root)))}") if root else ()
 
 
 def started_as(account: Account | None) -> Start:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters import mounts
+from darlingbuilder.core.paths import straight
 
 _PROC = Path("/proc")
 _LISTEN = "0A"
@@ -93,7 +94,7 @@ def inside(prefix: Path) -> list[Process]:
     There the prefix is the upper layer of an overlay, named as the launcher was told. Whatever else is mounted on it
     makes no container: a disk of the administrator's is seen by every process, a unit may have its way to it barred.
     """
-    names = {prefix, mounts.shown(prefix)}
+    names = {prefix, straight(prefix)}
     verdicts = {_namespace("self"): False}
     found = []
     for pid in _pids():

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from darlingbuilder.adapters import mounts, process
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
+from darlingbuilder.core.paths import straight
 
 # Nothing of the guest's is a device or gains a right; freed blocks go back to the file system that holds the image.
 _OPTIONS = "loop,nosuid,nodev,noatime,discard"
@@ -78,4 +79,4 @@ class LoopVolumes:
 
     def is_mounted(self, at: Path) -> bool:
         """See Volumes."""
-        return mounts.shown(at) in {mount.point for mount in mounts.of(os.getpid())}
+        return straight(at) in {mount.point for mount in mounts.of(os.getpid())}

@@ -63,15 +63,6 @@ def test_a_process_sees_what_we_see_and_one_that_is_not_there_nothing() -> None:
     assert mounts.of(2**22 + 1) == []
 
 
-def test_a_place_is_shown_without_the_links_on_the_way_to_it(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "state").symlink_to("disk")
-    (tmp_path / "disk" / "planted").symlink_to("/etc")
-
-    assert mounts.shown(tmp_path / "state" / "nix") == tmp_path / "disk" / "nix"
-    assert mounts.shown(tmp_path / "state" / "planted") == tmp_path / "disk" / "planted"
-
-
 def test_without_proc_nothing_is_known(tmp_path: Path) -> None:
     assert mounts.table(Tree(tmp_path)) == []
     assert mounts.holding([], Path("/srv")) is None
