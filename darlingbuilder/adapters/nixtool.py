@@ -27,7 +27,7 @@ def tool(name: str) -> Path:
 
 
 def store_flags(root: Path | None) -> tuple[str, ...]:
-    """Name the store below ``root`` to one of Nix's tools, which takes no link for it; without one, the host's own."""
+    """Name the store below ``root`` to one of Nix's tools, which follows no links; without one, the host's own."""
     return ("--store", f"local?root={quote(os.fspath(straight(root)))}") if root else ()
 
 
