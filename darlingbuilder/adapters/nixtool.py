@@ -9,7 +9,6 @@ from urllib.parse import quote
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Account, Start
 from darlingbuilder.core.errors import CommandError, NixError, PrerequisiteError
-from darlingbuilder.core.paths import straight
 
 # A unit's PATH is short: where NixOS, Nix's own installer and Determinate's keep the tools.
 _DIRECTORIES = (Path("/run/current-system/sw/bin"), Path("/nix/var/nix/profiles/default/bin"))
@@ -28,7 +27,7 @@ def tool(name: str) -> Path:
 
 def store_flags(root: Path | None) -> tuple[str, ...]:
     """Name the store below ``root`` to one of Nix's tools, which follows no links; without one, the host's own."""
-    return ("--store", f"local?root={quote(os.fspath(straight(root)))}") if root else ()
+    return ("--store", f"local?root={quote(os.fspath(root.resolve()))}") if root else ()
 
 
 def started_as(account: Account | None) -> Start:

@@ -101,9 +101,10 @@ def test_a_builder_whose_state_is_a_link_to_another_disk_lives_and_goes_like_any
     used: Site, store_size: str
 ) -> None:
     disk = "/var/lib/other-disk"
-    used.machine.run("sh", "-ec", f"mkdir {disk}; ln -s {disk} {STATE}")
+    used.tool("uninstall", "--purge")
+    used.machine.run("sh", "-ec", f"mkdir {disk}; ln -sT {disk} {STATE}")
     used.configure(store_size=store_size).tool("init")
-    used.assert_healthy()
+    used.assert_healthy(build=store_size == "0")
     assert "nothing was changed" in used.tool("init").stdout
 
     used.tool("stop")
