@@ -10,7 +10,6 @@ Read in build-remote.cc and ssh.cc of 2.8.0, 2.26.3 and 2.34.8, which all agree 
 """
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from darlingbuilder.adapters import flocks, procfs
-from darlingbuilder.core import wait
+from darlingbuilder.core import lock, wait
 from darlingbuilder.core.errors import NixError
 
 # «nix __build-remote» since 2.19; a program of its own before.
@@ -72,7 +71,7 @@ class NixHooks:
             yield
             return
         try:
-            if not wait.until(lambda: _taken(descriptor), seconds=_SECONDS_FOR_LOCK):
+            if not wait.until(lambda: lock.taken(descriptor), seconds=_SECONDS_FOR_LOCK):
                 raise NixError(
                     f"{self.directory / _MAIN_LOCK} is not to be had within {_SECONDS_FOR_LOCK:g} s",
                     hint=f"Nix holds it for moments only; see who does now: fuser {self.directory / _MAIN_LOCK}",
@@ -107,11 +106,3 @@ def _is_hook(found: procfs.Process) -> bool:
 
 def _is_ssh(found: procfs.Process) -> bool:
     return found.name == "ssh" and not found.zombie
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
-from darlingbuilder.adapters import namespaces, process, procfs
+from darlingbuilder.adapters import mounts, namespaces, process, procfs
 from darlingbuilder.adapters.accounts import Accounts, required
 from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import ending, wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
-from darlingbuilder.core.paths import PASSWD
+from darlingbuilder.core.paths import PASSWD, straight
 from darlingbuilder.core.tree import Links, Tree
 
 _SERVER = "darlingserver"
@@ -109,9 +109,12 @@ class Launcher:
         return found.pid if procfs.is_at_home(found.pid) else None
 
     def files(self) -> Tree:
-        """See Darling. A running overlay must not be changed from below, so it is entered through its server."""
+        """See Darling. A running overlay must not be changed from below, so it is entered through its server.
+
+        A link on the way would lead out of there: its target is looked up from our own root.
+        """
         server = self.server()
-        root = Path(f"/proc/{server}/root{self.prefix}") if server else self.prefix
+        root = Path(f"/proc/{server}/root{straight(self.prefix)}") if server else self.prefix
         return Tree(root, Links.REFUSED)
 
     def boot(self, log: IO[bytes]) -> None:
@@ -161,8 +164,8 @@ class Launcher:
     def is_mounted(self, target: Path) -> bool:
         """See Darling."""
         server = self.server()
-        point = self.prefix / target.relative_to("/")
-        return server is not None and str(point) in procfs.mount_points(server)
+        point = straight(self.prefix) / target.relative_to("/")
+        return server is not None and any(mount.point == point for mount in mounts.of(server))
 
     def processes(self) -> list[procfs.Process]:
         """See Darling."""

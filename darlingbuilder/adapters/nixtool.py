@@ -26,8 +26,8 @@ def tool(name: str) -> Path:
 
 
 def store_flags(root: Path | None) -> tuple[str, ...]:
-    """Name the store below ``root`` to one of Nix's tools; without one, the host's own."""
-    return ("--store", f"local?root={quote(os.fspath(root))}") if root else ()
+    """Name the store below ``root`` to one of Nix's tools, which follows no links; without one, the host's own."""
+    return ("--store", f"local?root={quote(os.fspath(root.resolve()))}") if root else ()
 
 
 def started_as(account: Account | None) -> Start:

@@ -1,10 +1,11 @@
 """Nix's own locks on store paths, as its PathLocks takes them (libstore, pathlocks.cc)."""
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterable, Iterator
+
+from darlingbuilder.core import lock
 
 # A guest may have put a link or a pipe there.
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -33,7 +34,7 @@ def _taken(store: int, name: str) -> int | None:
             descriptor = os.open(name, _FLAGS, 0o600, dir_fd=store)
         except OSError:
             return None
-        if not _locked(descriptor):
+        if not (lock.taken(descriptor) and stat.S_ISREG(os.fstat(descriptor).st_mode)):
             os.close(descriptor)
             return None
         if not os.fstat(descriptor).st_size:
@@ -42,14 +43,6 @@ def _taken(store: int, name: str) -> int | None:
         _removed(store, name, descriptor)
         os.close(descriptor)
     return None
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def _given_back(store: int, name: str, descriptor: int) -> None:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from darlingbuilder.adapters import mounts
+from darlingbuilder.core.paths import straight
+
 _PROC = Path("/proc")
 _LISTEN = "0A"
 _ESTABLISHED = "01"
@@ -85,20 +88,23 @@ def is_at_home(pid: int) -> bool:
     return False
 
 
-def inside(mount_point: Path) -> list[Process]:
-    """List the processes in whose mount namespace something is mounted on ``mount_point``, but not in ours.
+def inside(prefix: Path) -> list[Process]:
+    """List the processes of the container of ``prefix``, all in mount namespaces other than ours.
 
-    A Darling container mounts its prefix in a namespace of its own, so these are the container's processes.
+    There the prefix is the upper layer of an overlay, named as the launcher was told. Whatever else is mounted on it
+    makes no container: a disk of the administrator's is seen by every process, a unit may have its way to it barred.
     """
+    names = {prefix, straight(prefix)}
     verdicts = {_namespace("self"): False}
     found = []
     for pid in _pids():
         namespace = _namespace(str(pid))
         if namespace is None:
             continue
-        if namespace not in verdicts:
-            verdicts[namespace] = str(mount_point) in mount_points(pid)
-        described = process(pid) if verdicts[namespace] else None
+        # One that has just ended sees nothing, and says nothing of the others there.
+        if namespace not in verdicts and (seen := mounts.of(pid)):
+            verdicts[namespace] = any(mount.upper in names for mount in seen)
+        described = process(pid) if verdicts.get(namespace) else None
         if described and not described.zombie:
             found.append(described)
     return found
@@ -112,7 +118,7 @@ def listener(port: int) -> Process | None:
 def listeners(port: int) -> list[Process]:
     """List the processes that listen on TCP ``port``, on any address."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port, _LISTEN)}
-    return [found for pid in _pids() if sockets & _open_sockets(pid) and (found := process(pid))] if sockets else []
+    return [found for pid in _pids() if sockets & open_files(pid) and (found := process(pid))] if sockets else []
 
 
 def is_listening(port: int) -> bool:
@@ -142,7 +148,13 @@ def _namespace(pid: str) -> str | None:
 
 def open_files(pid: int) -> set[str]:
     """List what the descriptors of ``pid`` lead to; none if there is no such process."""
-    return _open_sockets(pid)
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(_PROC / str(pid) / "fd"):
+            # One of ours lists this directory, and is gone by now.
+            with contextlib.suppress(OSError):
+                found.add(str(Path(entry).readlink()))
+    return found
 
 
 def copies_stdin(pid: int) -> bool:
@@ -153,14 +165,6 @@ def copies_stdin(pid: int) -> bool:
         others = [entry for entry in os.scandir(descriptors) if int(entry.name) > _STDERR]
         return any(_leads_to(Path(entry), stdin) for entry in others)
     return False
-
-
-def mount_points(pid: int) -> set[str]:
-    """List the mount points that ``pid`` sees; none if there is no such process."""
-    with contextlib.suppress(OSError):
-        lines = (_PROC / str(pid) / "mountinfo").read_text().splitlines()
-        return {line.split()[4].encode().decode("unicode_escape") for line in lines}
-    return set()
 
 
 def _inodes(port: int, state: str) -> Iterator[str]:
@@ -188,13 +192,3 @@ def _leads_to(entry: Path, target: Path) -> bool:
     with contextlib.suppress(OSError):  # it may be closed by now
         return entry.readlink() == target
     return False
-
-
-def _open_sockets(pid: int) -> set[str]:
-    found = set()
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(_PROC / str(pid) / "fd"):
-            # One of ours lists this directory, and is gone by now.
-            with contextlib.suppress(OSError):
-                found.add(str(Path(entry).readlink()))
-    return found

@@ -2,20 +2,17 @@
 
 import contextlib
 import os
-import select
 import signal
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from darlingbuilder.adapters import journal
+from darlingbuilder.adapters import journal, systemdjobs
 from darlingbuilder.adapters.systemd import Activity, Manager, UnitState
 from darlingbuilder.core import ending
-from darlingbuilder.core.errors import PrerequisiteError, SystemdError
+from darlingbuilder.core.errors import AbsentUnitError, CanceledJobError, PrerequisiteError, SystemdError
 
 if TYPE_CHECKING:
-    from pystemd.dbuslib import DBus, DbusMessage
+    from pystemd.dbuslib import DBus
 
 _DESTINATION = b"org.freedesktop.systemd1"
 _PATH = b"/org/freedesktop/systemd1"
@@ -24,19 +21,11 @@ _UNIT = b"org.freedesktop.systemd1.Unit"
 _SERVICE = b"org.freedesktop.systemd1.Service"
 _MICROSECONDS = 1e6
 _NO_LIMIT = 2**64 - 1
-# Longer than any TimeoutStartSec of ours: systemd itself ends a job that hangs.
-_JOB_SECONDS = 1800
+# Word of a job's end comes by itself, unless it is lost.
+_SECONDS_BETWEEN_LOOKS = 30.0
 _JOURNAL_LINES = 15
-_ABSENT_UNIT = (
-    "NoSuchUnit",
-    "UnitNotFound",
-    "No such file or directory",
-    "not loaded",
-    "does not exist",
-    "not found",
-    "No main process to kill",
-    "is not active",
-)
+# The names of errors by which systemd says that there is nothing to be told; pystemd has classes for the others.
+_NO_PROCESS = b"org.freedesktop.systemd1.NoSuchProcess"
 
 
 @dataclass(slots=True)
@@ -44,6 +33,7 @@ class SystemdBus:
     """The real systemd. The connection is made by the first call and kept."""
 
     _bus: "DBus | None" = field(default=None)
+    seconds_between_looks: float = _SECONDS_BETWEEN_LOOKS
 
     def unit(self, name: str) -> UnitState:
         """See Systemd."""
@@ -81,12 +71,12 @@ class SystemdBus:
 
     def stop(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._job("StopUnit", name)
 
     def begin_stop(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._call("StopUnit", b"ss", name.encode(), b"replace")
 
     def restart(self, name: str) -> None:
@@ -95,7 +85,7 @@ class SystemdBus:
 
     def try_restart(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._job("TryRestartUnit", name)
 
     def reload(self) -> None:
@@ -110,17 +100,17 @@ class SystemdBus:
 
     def disable(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._files("DisableUnitFiles", b"asb", [name.encode()], False)  # noqa: FBT003 - as above
 
     def reset_failed(self, name: str) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._call("ResetFailedUnit", b"s", name.encode())
 
     def send(self, name: str, number: signal.Signals) -> None:
         """See Systemd."""
-        with _absent_is_fine():
+        with contextlib.suppress(AbsentUnitError):
             self._call("KillUnit", b"ssi", name.encode(), b"main", number.value)
 
     def _files(self, method: str, signature: bytes, *arguments: object) -> None:
@@ -131,27 +121,31 @@ class SystemdBus:
         """Queue a job and wait until systemd says that it is over."""
         self._connection()
         job = self._call(method, b"ss", name.encode(), b"replace")
-        outcome = self._job_outcome(job)
-        if outcome != "done":
-            said = journal.last_lines(name, _JOURNAL_LINES)
-            raise SystemdError(
-                f"{method.removesuffix('Unit').lower()} of {name}: {outcome}\n{said}",
-                hint=f"see «journalctl -u {name}»; when the cause is gone: darlingbuilder init",
+        outcome = self._outcome(job)
+        if outcome == systemdjobs.DONE:
+            return
+        verb, said = method.removesuffix("Unit").lower(), journal.last_lines(name, _JOURNAL_LINES)
+        if outcome == systemdjobs.CANCELED:
+            raise CanceledJobError(
+                f"{verb} of {name}: {outcome}: somebody has asked for the opposite meanwhile\n{said}",
+                hint="see what it is doing now with «darlingbuilder status», then try again",
             )
+        raise SystemdError(
+            f"{verb} of {name}: {outcome}\n{said}",
+            hint=f"see «journalctl -u {name}»; when the cause is gone: darlingbuilder init",
+        )
 
-    def _job_outcome(self, job: bytes) -> str:
-        bus = self._connection()
-        readable = select.poll()
-        readable.register(bus.get_fd(), select.POLLIN)
-        deadline = time.monotonic() + _JOB_SECONDS
-        while time.monotonic() < deadline:
-            message = bus.process()
-            if message.is_empty():
-                # DBus.wait() would keep every other thread and all signals waiting: it holds the GIL.
-                readable.poll(1000)
-            elif (removed := _removed_job(message)) and removed[0] == job:
-                return removed[1]
-        return f"not over after {_JOB_SECONDS} s"
+    def _outcome(self, job: bytes) -> str:
+        from pystemd.dbusexc import DBusBaseError  # noqa: PLC0415 - see the module's first line
+
+        try:
+            return systemdjobs.outcome(self._connection(), job, seconds_between_looks=self.seconds_between_looks)
+        except DBusBaseError as error:
+            self._bus = None
+            raise SystemdError(
+                f"the connection to systemd is lost, its job may go on: {_said(error)}",
+                hint="see «systemctl list-jobs»; when it is done: darlingbuilder status",
+            ) from error
 
     def _properties(self, path: bytes, interface: bytes) -> dict[str, Any]:
         answer = self._method(path, b"org.freedesktop.DBus.Properties", "GetAll", b"s", interface)
@@ -171,6 +165,11 @@ class SystemdBus:
         try:
             return bus.call_method(_DESTINATION, path, interface, method.encode(), packed).body
         except DBusBaseError as error:
+            if _is_of_absent(error):
+                raise AbsentUnitError(
+                    f"systemd finds nothing for {method}: {_said(error)}",
+                    hint="the builder's own units are written by: darlingbuilder init",
+                ) from error
             raise SystemdError(
                 f"systemd refuses {method}: {_said(error)}", hint="are you root? «darlingbuilder doctor» tells more"
             ) from error
@@ -216,25 +215,16 @@ def _connect() -> "DBus":
     return bus
 
 
-def _removed_job(message: "DbusMessage") -> tuple[bytes, str] | None:
-    """Give the job and its outcome if ``message`` says that a job is over."""
-    if not message.is_signal(_MANAGER, b"JobRemoved"):
-        return None
-    message.process_reply(False)  # noqa: FBT003 - pystemd's own signature
-    _, job, _, outcome = message.body
-    return job, outcome.decode()
+def _is_of_absent(error: Any) -> bool:  # noqa: ANN401 - pystemd has no types
+    """Whether systemd says that there is no such unit or process: by the error's name, its words are for people."""
+    from pystemd import dbusexc  # noqa: PLC0415 - see the module's first line
+
+    # A disabled unit without a file is «FileNotFound», a process that has just ended «UnixProcessIdUnknown».
+    absent = (dbusexc.DBusNoSuchUnitError, dbusexc.DBusFileNotFoundError, dbusexc.DBusUnixProcessIdUnknownError)
+    return isinstance(error, absent) or error.err_name == _NO_PROCESS
 
 
 def _said(error: Any) -> str:  # noqa: ANN401 - pystemd has no types
     message = error.err_message
     text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
     return text or str(error)
-
-
-@contextlib.contextmanager
-def _absent_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except SystemdError as error:
-        if not any(words in str(error) for words in _ABSENT_UNIT):
-            raise

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from darlingbuilder.adapters import mounts, process
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
-from darlingbuilder.core.tree import Tree
+from darlingbuilder.core.paths import straight
 
 # Nothing of the guest's is a device or gains a right; freed blocks go back to the file system that holds the image.
 _OPTIONS = "loop,nosuid,nodev,noatime,discard"
@@ -79,4 +79,4 @@ class LoopVolumes:
 
     def is_mounted(self, at: Path) -> bool:
         """See Volumes."""
-        return any(mount.point == at for mount in mounts.table(Tree(Path("/"))))
+        return straight(at) in {mount.point for mount in mounts.of(os.getpid())}

@@ -18,7 +18,7 @@ def check_apart(ours: Settings, other: Settings) -> None:
 def _check_places(ours: Settings, other: Settings) -> None:
     for setting, place in _places(ours):
         for _, theirs in _places(other):
-            if _within(place, theirs) or _within(theirs, place):
+            if place.is_relative_to(theirs) or theirs.is_relative_to(place):
                 raise ConfigError(
                     f"{setting}: {place} and {theirs}, of the builder {other.instance!r}, are not apart",
                     hint=f"each needs directories of its own: leave it out, or choose another «{setting}»",
@@ -27,7 +27,7 @@ def _check_places(ours: Settings, other: Settings) -> None:
 
 def _check_key(ours: Settings, other: Settings) -> None:
     taken = [Path(other.key), *(place for _, place in _places(other))]
-    if any(_within(Path(ours.key), place) for place in taken):
+    if any(Path(ours.key).is_relative_to(place) for place in taken):
         raise ConfigError(
             f"key: {ours.key} is in the hands of the builder {other.instance!r}, which replaces and removes it",
             hint="leave «key» out, or choose another file name",
@@ -73,10 +73,6 @@ def _free(taken: Iterable[int]) -> int:
     """Give a port that neither of the two has."""
     known = frozenset(taken)
     return min(number + 1 for number in known if number < _LAST_PORT and number + 1 not in known)
-
-
-def _within(path: Path, outer: Path) -> bool:
-    return path == outer or outer in path.parents
 
 
 _CHECKS: tuple[Callable[[Settings, Settings], None], ...] = (

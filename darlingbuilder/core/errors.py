@@ -87,5 +87,13 @@ class SystemdError(BuilderError):
     """systemd refused, or a job of its own failed."""
 
 
+class AbsentUnitError(SystemdError):
+    """systemd refused because there is no such unit, or no process of it."""
+
+
+class CanceledJobError(SystemdError):
+    """A job of systemd's gave way to one that somebody else wanted."""
+
+
 class NixError(BuilderError):
     """The host's Nix did not do what was asked."""

@@ -1,4 +1,4 @@
-"""One ``init`` or ``uninstall`` at a time."""
+"""One ``init`` or ``uninstall`` at a time, by a lock on a file."""
 
 import contextlib
 import fcntl
@@ -25,7 +25,7 @@ class Lock:
 
     def take(self) -> bool:
         """Take the lock if nobody holds it, and say whether it is ours."""
-        while _locked(self._descriptor):
+        while taken(self._descriptor):
             if self._is_in_place():
                 return True
             # Its last holder has removed the file: whoever comes next would lock another one.
@@ -68,6 +68,15 @@ class Lock:
             return False
 
 
+def taken(descriptor: int) -> bool:
+    """Take the lock of an open file, exclusively, if nobody else has it, and say whether it is ours."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def held(path: Path, *, purpose: str, seconds: float) -> Iterator[Lock]:
     """Hold the lock at ``path``, waiting ``seconds`` for it, and longer while the unit starts.
@@ -95,11 +104,3 @@ def _outlasts_start(lock: Lock) -> bool:
 def _opened(path: Path) -> int:
     # Root's alone: whoever may read a file may lock it, and keep everybody waiting.
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -185,3 +185,11 @@ def public_half(key: Path) -> Path:
 def next_of(key: Path) -> Path:
     """Name the file of the private key that is about to take the place of the private ``key``."""
     return key.with_name(f"{key.name}.next")
+
+
+def straight(path: Path) -> Path:
+    """Give ``path`` without a link on the way to it, as the kernel has it in its tables.
+
+    The last name stays as it is: it may be in the hands of the guest's user, who could make it a link to anything.
+    """
+    return path.parent.resolve() / path.name

@@ -97,7 +97,7 @@ def _check_destinations(settings: Settings) -> None:
 
 def _check_ours(name: str, path: Path) -> None:
     homes = path.parent == Path("/home")
-    if path in _SHARED or homes or any(_within(path, outer) for outer in _SYSTEM):
+    if path in _SHARED or homes or any(path.is_relative_to(outer) for outer in _SYSTEM):
         raise ConfigError(
             f"{name}: {path} is not the builder's to own and to remove",
             hint="choose directories that serve nothing else, such as /srv/darling-builder/guest/prefix",
@@ -106,13 +106,13 @@ def _check_ours(name: str, path: Path) -> None:
 
 def _check_prefix_against_state(settings: Settings) -> None:
     prefix, state = settings.prefix_path, Path(settings.state)
-    if _within(state, prefix):
+    if state.is_relative_to(prefix):
         raise ConfigError(
             f"prefix: {prefix} holds the state directory {state}: the guest could change the builder's own files",
             hint=f"leave prefix out, which gives {state}/guest/prefix",
         )
     for kept in Paths(settings).kept:
-        if _within(prefix, kept):
+        if prefix.is_relative_to(kept):
             raise ConfigError(
                 f"prefix: {prefix} lies where the builder keeps its {kept.name}",
                 hint=f"leave prefix out, which gives {state}/guest/prefix",
@@ -123,7 +123,7 @@ def _check_prefix_parent(settings: Settings) -> None:
     # The guest's user must be able to write it, and so it is given to them.
     parent, state = settings.prefix_path.parent, Path(settings.state)
     _check_ours("prefix: its parent", parent)
-    if _within(state, parent):
+    if state.is_relative_to(parent):
         raise ConfigError(
             f"prefix: its parent {parent} holds the state directory, and has to belong to the guest's user",
             hint=f"give it a directory of its own, such as {state}/guest/prefix",
@@ -133,12 +133,12 @@ def _check_prefix_parent(settings: Settings) -> None:
 def _check_key(settings: Settings) -> None:
     key, state = Path(settings.key), Path(settings.state)
     for owned in (settings.prefix_path.parent, state / "nix"):
-        if _within(key, owned):
+        if key.is_relative_to(owned):
             raise ConfigError(
                 f"key: {key} lies in {owned}, which belongs to the guest's user",
                 hint="keep the private key where root alone can write, such as /etc/nix/darling-builder-key",
             )
-    if key == state or any(_within(key, kept) for kept in Paths(settings).kept):
+    if key == state or any(key.is_relative_to(kept) for kept in Paths(settings).kept):
         raise ConfigError(
             f"key: {key} is the name of something else that the builder keeps",
             hint="choose another file name, such as /etc/nix/darling-builder-key",
@@ -225,10 +225,6 @@ def _check_nix(settings: Settings) -> None:
 
 def _sources(nix: NixSettings) -> Iterator[str]:
     return (name for name in ("package", "tarball", "version") if getattr(nix, name))
-
-
-def _within(path: Path, outer: Path) -> bool:
-    return path == outer or outer in path.parents
 
 
 _PLACES: tuple[Callable[[Settings], None], ...] = (

@@ -8,7 +8,7 @@ from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import log, wait
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import SystemdError
+from darlingbuilder.core.errors import CanceledJobError, SystemdError
 from darlingbuilder.core.settings import Settings
 
 _NANOSECONDS = 1e9
@@ -48,7 +48,7 @@ class OnDemand:
         self.world.systemd.stop(self.settings.names.socket)
         try:
             self.world.systemd.stop(self.settings.names.unit)
-        except SystemdError:
+        except CanceledJobError:
             # A proxy that came back at that moment has had the builder started in place of that job. It stays now.
             self.world.systemd.stop(self.settings.names.unit)
         self.world.systemd.stop(self.settings.names.proxy)

@@ -25,6 +25,14 @@ def test_the_server_names_its_prefix(guest: Prefix) -> None:
     assert processes.owner(pid) == guest.account.uid
 
 
+def test_the_prefix_is_the_upper_layer_of_an_overlay_by_the_name_it_was_given(guest: Prefix) -> None:
+    # By that its processes are told from those of everybody else.
+    table = Path(f"/proc/{guest.server()}/mountinfo").read_bytes().decode(errors="replace")
+    rows = [row.partition(" - ")[2].split() for row in table.splitlines() if f" {guest.path.resolve()} " in row]
+    assert [row[0] for row in rows] == ["overlay"]
+    assert f"upperdir={guest.path}" in rows[0][2].split(",")
+
+
 def test_output_that_is_captured_at_boot_is_held_open(
     account: Account, new_prefix: NewPrefix, defect: Defect
 ) -> None:

@@ -94,3 +94,30 @@ def test_an_uninstall_of_a_limited_store_leaves_nothing(used: Site) -> None:
     assert not used.file(STATE).exists()
     assert STATE not in used.machine.run("cat", "/proc/self/mountinfo").stdout
     assert used.machine.journal(UNIT)
+
+
+@pytest.mark.parametrize("store_size", ["300M", "0"])
+def test_a_builder_whose_state_is_a_link_to_another_disk_lives_and_goes_like_any_other(
+    used: Site, store_size: str
+) -> None:
+    disk = "/var/lib/other-disk"
+    used.tool("uninstall", "--purge")
+    used.machine.run("sh", "-ec", f"mkdir {disk}; ln -sT {disk} {STATE}")
+    used.configure(store_size=store_size).tool("init")
+    used.assert_healthy(build=store_size == "0")
+    assert "nothing was changed" in used.tool("init").stdout
+
+    used.tool("stop")
+    assert not [row for row in mounted(used) if f"{disk}/guest" in row]
+    used.tool("start")
+    used.tool("uninstall", "--purge")
+
+    assert [row for row in mounted(used) if disk in row] == []
+    assert list(used.file(disk).iterdir()) == []
+    used.machine.run("sh", "-ec", f"rm {STATE}; rmdir {disk}")
+
+
+def mounted(site: Site) -> list[str]:
+    """Give what is mounted for any process of the machine."""
+    seen = site.machine.run("sh", "-c", "cat /proc/[0-9]*/mountinfo 2>/dev/null | sort -u", check=False)
+    return seen.stdout.splitlines()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darlingbuilder.adapters import identity, idmapped, procfs
+from darlingbuilder.adapters import identity, idmapped, mounts
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.core.owner import Owner
 
@@ -113,7 +113,7 @@ def test_a_store_of_a_single_user_is_shown_as_somebodys(store: Path) -> None:
 def test_nothing_can_be_written_and_nothing_is_mounted(clone: int, store: Path) -> None:
     with pytest.raises(OSError, match="Read-only file system"):
         os.open("new", os.O_WRONLY | os.O_CREAT, dir_fd=clone)
-    assert str(store) not in procfs.mount_points(os.getpid())
+    assert store not in {mount.point for mount in mounts.of(os.getpid())}
 
 
 @mounting

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from darlingbuilder.adapters.systemd import Activity, Systemd
 from darlingbuilder.adapters.systemdbus import SystemdBus
 from darlingbuilder.core import wait
-from darlingbuilder.core.errors import SystemdError
+from darlingbuilder.core.errors import CanceledJobError, SystemdError
 from darlingbuilder.core.tree import Tree
 from tests.fakes.ledger import LedgerTree
 from tests.fakes.systemd import FakeSystemd
@@ -21,7 +22,9 @@ from tests.real import MAY_BE_CHANGED
 UNIT = "contract.service"
 BROKEN = "contract-broken.service"
 SLEEP = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+SLOW = "[Service]\nExecStart=/bin/sleep infinity\nExecStop=/bin/sleep 2\n"
 FAIL = "[Service]\nType=oneshot\nExecStart=/bin/false\n"
+COMPLAIN = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo x not found: No such file or directory; exit 1'\n"
 DIRECTORY = Path("/etc/systemd/system")
 
 
@@ -41,6 +44,12 @@ class Ground:
         self.host.write(path, text.encode())
         return path
 
+    def spoil(self) -> None:
+        """Have the next start of ``UNIT`` fail, with something in its journal that is missing."""
+        self.write(COMPLAIN)
+        if isinstance(self.systemd, FakeSystemd):
+            self.systemd.broken.add(UNIT)
+
     def clear(self) -> None:
         for name in (UNIT, BROKEN):
             self.systemd.stop(name)
@@ -57,7 +66,7 @@ def fake(directory: Path) -> Ground:
 
 
 def real(_directory: Path) -> Ground:
-    return Ground(Tree(Path("/")), SystemdBus())
+    return Ground(Tree(Path("/")), SystemdBus(seconds_between_looks=0.1))
 
 
 @pytest.fixture(params=[fake, *([real] if MAY_BE_CHANGED else [])], ids=lambda make: make.__name__)
@@ -149,6 +158,18 @@ def test_a_try_restart_leaves_alone_what_does_not_run(ground: Ground) -> None:
     assert ground.systemd.unit(UNIT).activity is Activity.INACTIVE
 
 
+@pytest.mark.parametrize("verb", ["restart", "try_restart"])
+def test_a_restart_that_fails_is_an_error_whatever_the_journal_says(ground: Ground, verb: str) -> None:
+    ground.write(SLEEP)
+    ground.systemd.start(UNIT)
+    ground.spoil()
+
+    with pytest.raises(SystemdError, match=UNIT):
+        getattr(ground.systemd, verb)(UNIT)
+
+    assert ground.systemd.unit(UNIT).activity is Activity.FAILED
+
+
 def test_a_stopped_unit_does_not_run_and_can_be_stopped_again(ground: Ground) -> None:
     ground.write(SLEEP)
     ground.systemd.start(UNIT)
@@ -156,6 +177,32 @@ def test_a_stopped_unit_does_not_run_and_can_be_stopped_again(ground: Ground) ->
         ground.systemd.stop(UNIT)
         state = ground.systemd.unit(UNIT)
         assert (state.activity, state.sub, state.main_pid) == (Activity.INACTIVE, "dead", 0)
+
+
+def test_a_stop_that_takes_its_time_is_waited_for(ground: Ground) -> None:
+    ground.write(SLOW)
+    ground.systemd.start(UNIT)
+
+    ground.systemd.stop(UNIT)
+
+    assert ground.systemd.unit(UNIT).activity is Activity.INACTIVE
+
+
+@pytest.mark.skipif(not MAY_BE_CHANGED, reason="the fake does one thing at a time")
+def test_a_stop_that_a_start_overtakes_is_canceled(tmp_path: Path) -> None:
+    ground = real(tmp_path)
+    ground.write(SLOW)
+    ground.systemd.start(UNIT)
+    try:
+        with ThreadPoolExecutor(1) as elsewhere:
+            stopped = elsewhere.submit(SystemdBus().stop, UNIT)
+            assert wait.until(lambda: ground.systemd.unit(UNIT).activity is Activity.DEACTIVATING, seconds=5)
+            ground.systemd.start(UNIT)
+            with pytest.raises(CanceledJobError, match=UNIT):
+                stopped.result(timeout=10)
+        assert ground.systemd.unit(UNIT).activity is Activity.ACTIVE
+    finally:
+        ground.clear()
 
 
 def test_a_start_that_fails_is_an_error_and_stays_failed_until_it_is_forgotten(ground: Ground) -> None:

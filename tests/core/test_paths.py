@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from darlingbuilder.core import paths
-from darlingbuilder.core.paths import Paths, public_half
+from darlingbuilder.core.paths import Paths, public_half, straight
 from darlingbuilder.core.settings import Settings
 
 OURS = Paths(Settings(state="/srv/builder"))
@@ -56,3 +56,13 @@ def test_the_overlays_work_directory_is_beside_the_prefix() -> None:
 
 def test_the_public_half_of_a_key_is_beside_it() -> None:
     assert public_half(Path("/etc/nix/key.d/my.key")) == Path("/etc/nix/key.d/my.key.pub")
+
+
+def test_a_straight_path_has_no_link_on_the_way_and_keeps_its_last_name(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "state").symlink_to("disk")
+    (tmp_path / "disk" / "planted").symlink_to("/etc")
+
+    assert straight(tmp_path / "state" / "nix") == tmp_path.resolve() / "disk" / "nix"
+    assert straight(tmp_path / "state" / "planted") == tmp_path.resolve() / "disk" / "planted"
+    assert straight(Path("/")) == Path("/")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.adapters.systemd import Activity
-from darlingbuilder.core.errors import SystemdError
+from darlingbuilder.core.errors import CanceledJobError, SystemdError
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.ondemand import OnDemand
 from tests.fakes.systemd import FakeSystemd
@@ -21,6 +21,7 @@ class WithProxyThatComesBack(FakeSystemd):
     """One in which ``canceled`` stops of the builder come to nothing: the proxy has it started meanwhile."""
 
     canceled: int = 0
+    failing: bool = False
     stopped: list[str] = field(default_factory=list)
 
     def stop(self, name: str) -> None:
@@ -28,7 +29,9 @@ class WithProxyThatComesBack(FakeSystemd):
         self.stopped.append(name)
         if name == UNIT and self.canceled:
             self.canceled -= 1
-            raise SystemdError(f"stop of {UNIT}: canceled", hint="again")
+            raise CanceledJobError(f"stop of {UNIT}: canceled", hint="again")
+        if name == UNIT and self.failing:
+            raise SystemdError(f"stop of {UNIT}: timeout", hint="see its journal")
         super(WithProxyThatComesBack, self).stop(name)
 
 
@@ -52,8 +55,18 @@ def test_it_is_closed_even_where_the_proxy_comes_back_meanwhile_and_the_proxy_go
     assert (systemd.stopped[0], systemd.stopped[-1]) == (SOCKET, PROXY)
 
 
-def test_a_stop_that_fails_again_is_an_error(tmp_path: Path) -> None:
+def test_a_stop_that_is_canceled_again_is_an_error(tmp_path: Path) -> None:
     door, _ = closing(tmp_path, 2)
 
     with pytest.raises(SystemdError, match="canceled"):
         door.close()
+
+
+def test_a_stop_that_fails_is_not_tried_again(tmp_path: Path) -> None:
+    door, systemd = closing(tmp_path, 0)
+    systemd.failing = True
+
+    with pytest.raises(SystemdError, match="timeout"):
+        door.close()
+
+    assert systemd.stopped == [SOCKET, UNIT]
