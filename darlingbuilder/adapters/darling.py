@@ -101,7 +101,7 @@ class Launcher:
         The guest's user can write that file, and give a process any name. One that sees another root directory than
         ours, or has a user namespace of its own, could lead us astray where we go through its mount namespace.
         """
-        content = Tree(self.prefix, Links.REFUSED).read(_PID_FILE)
+        content = Tree(self.prefix, Links.REFUSED).head(_PID_FILE, _LONGEST_PID + len("\n") + 1)
         digits = (content or b"").strip()
         found = procfs.process(int(digits)) if digits.isdigit() and len(digits) <= _LONGEST_PID else None
         if found is None or found.zombie or found.name != _SERVER or str(self.prefix) not in found.arguments:
