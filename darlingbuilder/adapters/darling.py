@@ -1,7 +1,6 @@
 """Darling's launcher and the container that it boots for one prefix."""
 
 import contextlib
-import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from darlingbuilder.adapters.accounts import Accounts, required
 from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import ending, wait
-from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.errors import DarlingError, GuestPathError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD
 from darlingbuilder.core.tree import Links, Tree
 
@@ -125,7 +124,8 @@ class Launcher:
             self.shutdown()
             if fresh:
                 # Darling sets up a prefix that does not exist, never one that is half-made.
-                shutil.rmtree(self.prefix, ignore_errors=True)
+                with contextlib.suppress(OSError, GuestPathError):
+                    Tree(Path("/")).remove(self.prefix)
         attempts = "one attempt" if self.attempts == 1 else f"{self.attempts} attempts"
         raise DarlingError(
             f"the container of {self.prefix} did not boot in {attempts} of {self.boot_timeout:g} s: {outcome}",

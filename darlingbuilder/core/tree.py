@@ -3,12 +3,11 @@
 import contextlib
 import enum
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from darlingbuilder.core import unfinished
+from darlingbuilder.core import descent, unfinished
 from darlingbuilder.core.attributes import Attributes, Kind, described
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
 from darlingbuilder.core.owner import Owner
@@ -185,14 +184,10 @@ class Tree:
 
     def remove(self, path: Path) -> None:
         """Remove the file, link or whole directory ``path``. Succeeds if it is already gone."""
-        found = self.attributes(path)
-        if found is None:
+        if self.attributes(path) is None:
             return
         with self._parent(path) as (parent, name):
-            if found.kind is Kind.DIRECTORY:
-                shutil.rmtree(name, dir_fd=parent)
-            else:
-                os.unlink(name, dir_fd=parent)
+            descent.remove(parent, name)
 
     def sweep(self, path: Path) -> None:
         """Remove what killed writers have left of the file ``path``, which nobody writes meanwhile."""
