@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from darlingbuilder.core.errors import GuestPathError
+from darlingbuilder.core.plain import plain
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -136,6 +137,6 @@ def _identity(directory: int) -> tuple[int, int]:
 
 def _moved(name: str) -> GuestPathError:
     return GuestPathError(
-        f"{name}: somebody moves directories while they are gone through",
+        f"{plain(name)}: somebody moves directories while they are gone through",
         hint="stop the builder, and see which processes its user has (ps -u); then try again",
     )
