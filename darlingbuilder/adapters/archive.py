@@ -8,13 +8,15 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Completed
-from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.core import descent
+from darlingbuilder.core.descent import Descent
+from darlingbuilder.core.errors import GuestPathError, PrerequisiteError
 
 # linux/fs.h: share the blocks of another file.
 _FICLONE = 0x40049409
@@ -24,6 +26,10 @@ _ATTRIBUTES = ("--xattrs", "--xattrs-include=*", "--numeric-owner")
 _SUFFIX = ".tar.zst"
 # tar leaves sockets out; it is told of them by a list of ours.
 _SOCKETS = ".sockets"
+# Both cp and tar name what they make by its path, which the kernel takes up to 4096 bytes (PATH_MAX); the place that
+# they make it in, and one more name, have to fit in, too.
+_LONGEST_PATH = 4096 - 512
+_SHOWN = 60
 
 
 class Way(enum.Enum):
@@ -55,11 +61,13 @@ def way_between(source: Path, target: Path) -> Way:
 
 def keep(source: Path, kept: Path, way: Way) -> None:
     """Keep the directory ``source`` as ``kept``, to which the way adds what it needs. Raises BuilderError."""
+    # Before anything is copied: neither way could bring back what lies too deep.
+    sockets = list(_sockets(source))
     match way:
         case Way.REFLINK:
             _cloned(source, kept)
         case Way.TAR:
-            _packed(source, kept)
+            _packed(source, kept, sockets)
 
 
 def bring_back(kept: Path, target: Path, way: Way) -> None:
@@ -72,26 +80,30 @@ def bring_back(kept: Path, target: Path, way: Way) -> None:
 
 
 def fill(source: Path, target: Path) -> None:
-    """Copy all that is in the directory ``source`` into the directory ``target``, its own owner and mode included."""
+    """Copy all that is in the directory ``source`` into the directory ``target``, its own owner and mode included.
+
+    Raises BuilderError.
+    """
+    list(_sockets(source))  # for what lies too deep
     _run("cp", "--archive", "--no-target-directory", str(source), str(target))
 
 
 def size(directory: Path) -> int:
     """Give the bytes on the disk of all files below ``directory``; clones count as if they were copies."""
-    return sum(os.lstat(path).st_blocks * 512 for path in _below(os.fsencode(directory)))
+    return sum(found.st_blocks * 512 for _, _, found in _below(directory))
 
 
 def _cloned(source: Path, target: Path) -> None:
     _run("cp", "--archive", "--reflink=always", "--no-target-directory", str(source), str(target))
 
 
-def _packed(source: Path, kept: Path) -> None:
+def _packed(source: Path, kept: Path, sockets: Sequence[_Socket]) -> None:
     archive = kept.with_name(kept.name + _SUFFIX)
     _run(
         "tar", "--create", "--file", str(archive), *_ATTRIBUTES, "--sparse", "--warning=no-file-ignored",
         *_compressed(), "--directory", str(source), ".",
     )  # fmt: skip
-    lines = [b"%s\0%o %d %d\n" % (one.path, one.mode, one.uid, one.gid) for one in _sockets(os.fsencode(source))]
+    lines = [b"%s\0%o %d %d\n" % (one.path, one.mode, one.uid, one.gid) for one in sockets]
     kept.with_name(kept.name + _SOCKETS).write_bytes(b"".join(lines))
 
 
@@ -114,17 +126,25 @@ def _make_socket(path: bytes, mode: int, uid: int, gid: int) -> None:
     os.chmod(path, mode)  # noqa: PTH101 - bytes
 
 
-def _sockets(top: bytes) -> Iterator[_Socket]:
-    for path in _below(top):
-        found = os.lstat(path)
+def _sockets(top: Path) -> Iterator[_Socket]:
+    """List the sockets below ``top``. Raises GuestPathError if that is too deep to be brought back."""
+    for place, name, found in _below(top):
+        if stat.S_ISDIR(found.st_mode) and len(os.fsencode(place.path)) > _LONGEST_PATH:
+            raise GuestPathError(
+                f"{top} holds directories too deep to be copied: {place.path[:_SHOWN]!r}…",
+                hint="remove them, or begin anew: darlingbuilder reset",
+            )
         # A name with a newline in it is nobody's socket: launchd makes it anew.
-        if stat.S_ISSOCK(found.st_mode) and b"\n" not in path:
-            yield _Socket(os.path.relpath(path, top), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+        if stat.S_ISSOCK(found.st_mode) and "\n" not in (path := os.path.join(place.path, name)):  # noqa: PTH118
+            yield _Socket(os.fsencode(path), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
 
 
-def _below(top: bytes) -> Iterator[bytes]:
-    for directory, names, files in os.walk(top):
-        yield from (os.path.join(directory, name) for name in (*names, *files))  # noqa: PTH118 - bytes
+def _below(top: Path) -> Iterator[tuple[Descent, str, os.stat_result]]:
+    opened = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield from descent.entries(opened)
+    finally:
+        os.close(opened)
 
 
 def _compressed() -> tuple[str, ...]:

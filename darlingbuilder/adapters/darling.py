@@ -1,7 +1,6 @@
 """Darling's launcher and the container that it boots for one prefix."""
 
 import contextlib
-import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from darlingbuilder.adapters.accounts import Accounts, required
 from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import ending, wait
-from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.errors import DarlingError, GuestPathError, PrerequisiteError
 from darlingbuilder.core.paths import PASSWD, straight
 from darlingbuilder.core.tree import Links, Tree
 
@@ -101,7 +100,7 @@ class Launcher:
         The guest's user can write that file, and give a process any name. One that sees another root directory than
         ours, or has a user namespace of its own, could lead us astray where we go through its mount namespace.
         """
-        content = Tree(self.prefix, Links.REFUSED).read(_PID_FILE)
+        content = Tree(self.prefix, Links.REFUSED).head(_PID_FILE, _LONGEST_PID + len("\n") + 1)
         digits = (content or b"").strip()
         found = procfs.process(int(digits)) if digits.isdigit() and len(digits) <= _LONGEST_PID else None
         if found is None or found.zombie or found.name != _SERVER or str(self.prefix) not in found.arguments:
@@ -128,7 +127,8 @@ class Launcher:
             self.shutdown()
             if fresh:
                 # Darling sets up a prefix that does not exist, never one that is half-made.
-                shutil.rmtree(self.prefix, ignore_errors=True)
+                with contextlib.suppress(OSError, GuestPathError):
+                    Tree(Path("/")).remove(self.prefix)
         attempts = "one attempt" if self.attempts == 1 else f"{self.attempts} attempts"
         raise DarlingError(
             f"the container of {self.prefix} did not boot in {attempts} of {self.boot_timeout:g} s: {outcome}",

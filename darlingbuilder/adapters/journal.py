@@ -13,6 +13,7 @@ import msgspec
 from darlingbuilder.adapters import process
 from darlingbuilder.core import ending, log
 from darlingbuilder.core.errors import PrerequisiteError
+from darlingbuilder.core.plain import plain
 
 # systemd's own message that a unit's process has ended (sd-messages(3): SD_MESSAGE_UNIT_PROCESS_EXIT).
 _PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"
@@ -110,10 +111,13 @@ def _admissions(printed: str) -> Iterator[Admission]:
 
 
 def last_error(unit: str, invocation: str) -> str | None:
-    """Give the last complaint of darlingbuilder's own in that run of ``unit``; None if the journal knows of none."""
+    """Give the last complaint of darlingbuilder's own in that run of ``unit``; None if the journal knows of none.
+
+    The guest's user belongs to the unit, too, and can log what looks like one: ours are root's.
+    """
     if not invocation:
         return None
-    matches = (f"_SYSTEMD_UNIT={unit}", f"_SYSTEMD_INVOCATION_ID={invocation}")
+    matches = (f"_SYSTEMD_UNIT={unit}", f"_SYSTEMD_INVOCATION_ID={invocation}", "_UID=0")
     with contextlib.suppress(PrerequisiteError):
         printed = process.run(
             "journalctl", "--output", "cat", "--priority", "err", "--lines", str(_LINES), "--quiet", "--no-pager",
@@ -122,7 +126,8 @@ def last_error(unit: str, invocation: str) -> str | None:
             check=False,
         ).stdout  # fmt: skip
         found = [line for line in printed.splitlines() if line.startswith(log.COMPLAINT)]
-        return textwrap.shorten(found[-1].removeprefix(log.COMPLAINT), _WIDTH, placeholder=" …") if found else None
+        said = plain(found[-1].removeprefix(log.COMPLAINT)) if found else ""
+        return textwrap.shorten(said, _WIDTH, placeholder=" …") or None
     return None
 
 

@@ -1,17 +1,15 @@
 """The host's Nix, by its own command-line tools."""
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import msgspec
 
-from darlingbuilder.adapters import hoststore, nixcopy, process
+from darlingbuilder.adapters import guestdb, hoststore, identity, nixcopy, process
 from darlingbuilder.adapters.nixcopy import DATABASE, Freight, Store
 from darlingbuilder.adapters.nixtool import purpose, started_as, store_flags, tool
 from darlingbuilder.adapters.process import Account
@@ -24,8 +22,6 @@ _FETCH_SECONDS = 3600
 # While paths are copied, a builder that shares the host's store may register them as the host's: then they are not
 # written, and it takes another time.
 _COPIES = 2
-# Far more than one look-up by index takes: a bound for a database that somebody has prepared.
-_SQLITE_STEPS = 1_000_000
 
 
 def uncounted(_count: int) -> None:
@@ -194,7 +190,8 @@ class NixCommand:
         """See HostNix."""
         if not Store(root).exists:
             return False
-        if _registered(root / DATABASE, path):
+        database = root / DATABASE
+        if identity.as_user(account, lambda: guestdb.is_registered(database, path), bool, seconds=guestdb.SECONDS):
             return True
         # What a running Nix has written last may stand in its write-ahead log alone. Nix knows; it also touches the
         # log's index, so it is asked only where the answer may be no.
@@ -210,27 +207,3 @@ def _introduction() -> str:
     with purpose("telling its version"):
         said = process.run(tool("nix-store"), "--version").stdout.strip()
     return said.partition("\n")[0].strip()
-
-
-def _registered(database: Path, path: str) -> bool:
-    """Look a path up in a store's database, without locks and without the log beside it; false if in doubt.
-
-    Any other way of opening it touches files there, and a converged ``init`` changes no time. The guest's user can
-    prepare the file: its schema is not trusted, and the look has an end.
-    """
-    import sqlite3  # noqa: PLC0415 - few calls need it
-
-    uri = f"file:{quote(os.fspath(database))}?immutable=1"
-    try:
-        connection = sqlite3.connect(uri, uri=True)
-    except sqlite3.Error:
-        return False
-    try:
-        connection.execute("pragma trusted_schema = off")
-        connection.set_progress_handler(lambda: 1, _SQLITE_STEPS)
-        found = connection.execute("select 1 from ValidPaths where path = ?", (path,)).fetchone()
-    except sqlite3.Error:
-        return False
-    finally:
-        connection.close()
-    return found is not None

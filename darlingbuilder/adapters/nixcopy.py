@@ -10,8 +10,11 @@ from darlingbuilder.adapters.nixtool import purpose, started_as, store_flags, to
 from darlingbuilder.adapters.pipe import Command
 from darlingbuilder.adapters.process import Account, Completed
 from darlingbuilder.core import storepath
+from darlingbuilder.core.attributes import Kind
+from darlingbuilder.core.tree import Links, Tree
 
-DATABASE = Path("nix/var/nix/db/db.sqlite")
+_NIX = Path("nix")
+DATABASE = _NIX / "var/nix/db/db.sqlite"
 # A command line has an end (ARG_MAX); so many paths are far from it.
 _AT_ONCE = 1000
 _COPY_SECONDS = 3600
@@ -31,8 +34,10 @@ class Store:
         """Whether there is one; Nix would make one where it is only asked for it."""
         if self.root is None:
             return True
-        database = self.root / DATABASE
-        return database.is_file() and database.stat().st_size > 0
+        # Its user may have put links there.
+        tree = Tree(self.root / _NIX, Links.REFUSED)
+        found = tree.attributes(Path("/") / DATABASE.relative_to(_NIX))
+        return found is not None and found.kind is Kind.FILE and found.size > 0
 
     def command(self, *words: str) -> Command:
         """Give a call of nix-store."""

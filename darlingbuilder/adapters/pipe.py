@@ -16,6 +16,7 @@ from darlingbuilder.adapters import process
 from darlingbuilder.adapters.process import Running, Start
 from darlingbuilder.core import ending
 from darlingbuilder.core.errors import CommandError
+from darlingbuilder.core.plain import plain
 
 # As much as moves at once; the bytes stay in the kernel.
 _AT_ONCE = 2**20
@@ -48,7 +49,8 @@ class _Part:
         self.complaints.seek(0)
         told = self.complaints.read().decode(errors="replace").strip() or "no message"
         return CommandError(
-            f"«{self.command.line}» {ending.told(code)}: " + "\n".join(told.splitlines()[-_LAST_LINES:]), hint=_HINT
+            f"«{self.command.line}» {ending.told(code)}: " + "\n".join(map(plain, told.splitlines()[-_LAST_LINES:])),
+            hint=_HINT,
         )
 
 

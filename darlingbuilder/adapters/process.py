@@ -19,6 +19,7 @@ from plumbum.machines.local import LocalCommand
 from darlingbuilder.core import ending, log
 from darlingbuilder.core.errors import CommandError, PrerequisiteError
 from darlingbuilder.core.owner import Owner
+from darlingbuilder.core.plain import plain
 
 # plumbum adds its own environment to that of each call; emptied, a program sees what its call says.
 local.env.clear()
@@ -232,4 +233,4 @@ def _outcome(code: int, timeout: float) -> str:
 
 def _last_words(completed: Completed) -> str:
     lines = (completed.stderr.strip() or completed.stdout.strip() or "no message").splitlines()
-    return "\n".join(lines[-10:])
+    return "\n".join(map(plain, lines[-10:]))

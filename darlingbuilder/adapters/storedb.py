@@ -115,8 +115,8 @@ def opened(database: Path) -> Iterator[StoreDatabase]:
     """
     try:
         at_rest = _is_at_rest(database)
-        mode = "immutable=1" if at_rest else "mode=ro"
-        connection = sqlite3.connect(f"file:{quote(os.fspath(database))}?{mode}", uri=True, timeout=_BUSY_SECONDS)
+        how = "mode=ro&immutable=1" if at_rest else "mode=ro"
+        connection = sqlite3.connect(f"file:{quote(os.fspath(database))}?{how}", uri=True, timeout=_BUSY_SECONDS)
         with contextlib.closing(connection):
             # The guest's user can prepare its own: the schema is not trusted, and a look has an end.
             connection.execute("pragma trusted_schema = off")

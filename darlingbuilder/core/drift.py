@@ -3,6 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
+from darlingbuilder.core.plain import plain
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
@@ -20,4 +22,4 @@ def of_text(what: str, actual: str | None, wanted: str) -> list[Drift]:
     if actual is None:
         return [Drift(what, "absent")]
     lines = difflib.unified_diff(actual.splitlines(), wanted.splitlines(), "is", "should be", lineterm="", n=1)
-    return [Drift(what, "differs", "\n".join(lines))]
+    return [Drift(what, "differs", "\n".join(map(plain, lines)))]

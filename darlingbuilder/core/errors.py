@@ -64,7 +64,7 @@ class ForeignFileError(BuilderError):
 
 
 class GuestPathError(BuilderError):
-    """A path in the guest leads elsewhere: its user has put a link or a file where a directory belongs."""
+    """A path in the guest is not what it was: its user has put a link or a file there, or one too long to read."""
 
 
 class KeyFileError(BuilderError):

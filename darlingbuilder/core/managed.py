@@ -47,7 +47,7 @@ def converge(files: Iterable[ManagedFile]) -> None:
 def withdraw(tree: Tree, paths: Iterable[Path]) -> None:
     """Remove the files of ours at ``paths``; a foreign one stays. Succeeds if they are already gone."""
     for path in paths:
-        if is_ours(tree.read(path)):
+        if is_ours(_beginning(tree, path)):
             tree.remove(path)
 
 
@@ -71,8 +71,13 @@ def _check_one(file: ManagedFile) -> list[Drift]:
     return []
 
 
+def _beginning(tree: Tree, path: Path) -> bytes | None:
+    # By which a file is told from a foreign one, however long the guest's user has made it.
+    return tree.head(path, len(HEADER.encode()))
+
+
 def _refuse_foreign(file: ManagedFile) -> None:
-    content = file.tree.read(file.path)
+    content = _beginning(file.tree, file.path)
     if content is not None and not is_ours(content):
         raise ForeignFileError(
             f"{file.path} was not written by darlingbuilder",

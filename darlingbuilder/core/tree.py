@@ -3,17 +3,19 @@
 import contextlib
 import enum
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from darlingbuilder.core import unfinished
+from darlingbuilder.core import descent, unfinished
 from darlingbuilder.core.attributes import Attributes, Kind, described
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
 from darlingbuilder.core.owner import Owner
 
+# The longest of the guest's files that we read is sshd itself, of some MiB.
+LONGEST = 1 << 24
 _HERE = os.O_DIRECTORY | os.O_CLOEXEC
+_REPLACED = "somebody in the guest has replaced it; remove it, or make a new prefix: darlingbuilder reset"
 
 
 class Links(enum.Enum):
@@ -57,7 +59,23 @@ class Tree:
             return None
 
     def read(self, path: Path) -> bytes | None:
-        """Give the content of the file ``path``; None if there is no such file."""
+        """Give the content of the file ``path``; None if there is no such file.
+
+        Raises GuestPathError where links are refused and the file is longer than any that we read there: its user
+        can make one, sparse, that no memory holds.
+        """
+        if self.links is Links.FOLLOWED:
+            return self.head(path, -1)
+        content = self.head(path, LONGEST + 1)
+        if content is not None and len(content) > LONGEST:
+            raise GuestPathError(
+                f"{self.real(path)} is longer than {LONGEST >> 20} MiB, as nothing is that belongs there",
+                hint=_REPLACED,
+            )
+        return content
+
+    def head(self, path: Path, count: int) -> bytes | None:
+        """Give the first ``count`` bytes of the file ``path``, all if that is -1; None if there is no such file."""
         # Without O_NONBLOCK a pipe of the guest's making would keep us waiting for ever.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         flags |= os.O_NOFOLLOW if self.links is Links.REFUSED else 0
@@ -66,7 +84,7 @@ class Tree:
             return None
         try:
             with self._parent(path) as (parent, name), open(_at(name, flags, parent), "rb") as file:
-                return file.read()
+                return file.read(count)
         except (FileNotFoundError, IsADirectoryError):
             return None
 
@@ -174,14 +192,10 @@ class Tree:
 
     def remove(self, path: Path) -> None:
         """Remove the file, link or whole directory ``path``. Succeeds if it is already gone."""
-        found = self.attributes(path)
-        if found is None:
+        if self.attributes(path) is None:
             return
         with self._parent(path) as (parent, name):
-            if found.kind is Kind.DIRECTORY:
-                shutil.rmtree(name, dir_fd=parent)
-            else:
-                os.unlink(name, dir_fd=parent)
+            descent.remove(parent, name)
 
     def sweep(self, path: Path) -> None:
         """Remove what killed writers have left of the file ``path``, which nobody writes meanwhile."""
@@ -251,7 +265,7 @@ class Tree:
             except NotADirectoryError:
                 raise GuestPathError(
                     f"{self.root / relative}: {name} is no directory of its own",
-                    hint="somebody in the guest has replaced it; remove it, or make a new prefix",
+                    hint=_REPLACED,
                 ) from None
             finally:
                 os.close(outer)

@@ -13,6 +13,7 @@ from darlingbuilder.adapters.process import TIMED_OUT
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
 from darlingbuilder.core.paths import SHIM
+from darlingbuilder.core.plain import plain
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps import trial
@@ -180,4 +181,4 @@ def _meaning(name: str) -> str:
 
 def _last(words: str) -> str:
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return f": {' / '.join(lines[-3:])}" if lines else ""
+    return f": {plain(' / '.join(lines[-3:]))}" if lines else ""

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from darlingbuilder.adapters import tarball
+from darlingbuilder.adapters import guestdb, tarball
 from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.process import Account
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
+from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import ConfigError
 from darlingbuilder.core.paths import STORE, Paths
 from darlingbuilder.core.settings import Settings
@@ -23,8 +24,6 @@ ROOTS = Path("/var/nix/gcroots/darlingbuilder")
 _CACERT = ROOTS / "cacert"
 _DATABASE = Path("/") / DATABASE.relative_to("nix")
 _LOG = _DATABASE.with_name(f"{_DATABASE.name}-wal")
-_SQLITE = b"SQLite format 3\0"
-_TABLE = b"create table validpaths"
 _STAGING = ".unpack-"
 BUNDLE = Path("etc/ssl/certs/ca-bundle.crt")
 
@@ -60,7 +59,7 @@ class Source:
 
     def install(self, account: Account) -> None:
         """Bring Nix and cacert into the guest's store, as ``account``, and root what ``wanted`` does not know."""
-        self._remove_damaged()
+        self._remove_damaged(account)
         pristine = Pristine(self.settings, self.world)
         kept = pristine.kept()
         if kept:
@@ -106,21 +105,26 @@ class Source:
         target = self._tree.link(link)
         return target if storepath.is_store_path(target) else None
 
-    def _remove_damaged(self) -> None:
+    def _remove_damaged(self, account: Account) -> None:
         # Nix would leave a path alone that is there and valid by its database.
         nix, cacert = self.wanted(), self.cacert()
         if nix and not holds_nix(self._tree, nix):
             self._tree.remove(in_tree(nix))
         if cacert and not self._holds_bundle(cacert):
             self._tree.remove(in_tree(cacert))
-        if self._database_is_broken():
+        if self._database_is_broken(account):
             # No Nix opens a store with such a one. Without any it makes another, which knows of nothing.
             self._tree.remove(_DATABASE.parent)
 
-    def _database_is_broken(self) -> bool:
+    def _database_is_broken(self, account: Account) -> bool:
         """Whether the store's database lacks its table; what is still in its log alone gets the benefit of doubt."""
-        content = self._tree.read(_DATABASE) or b""
-        return not (content.startswith(_SQLITE) and _TABLE in content.lower()) and not self._tree.read(_LOG)
+        database, log = self._tree.attributes(_DATABASE), self._tree.attributes(_LOG)
+        if log and log.kind is Kind.FILE and log.size:
+            return False
+        if database is None or database.kind is not Kind.FILE:
+            return True
+        file, ask = self._root / DATABASE, self.world.accounts.perform
+        return not ask(account, lambda: guestdb.has_paths(file), bool, seconds=guestdb.SECONDS)
 
     def _holds_bundle(self, cacert: str) -> bool:
         return self._tree.attributes(in_tree(cacert) / BUNDLE) is not None

@@ -8,6 +8,7 @@ from darlingbuilder.adapters import nixclient, sshclient, tcp
 from darlingbuilder.adapters.process import TIMED_OUT, Completed
 from darlingbuilder.adapters.systemd import Activity
 from darlingbuilder.core.machines import SYSTEM
+from darlingbuilder.core.plain import plain
 from darlingbuilder.steps import trial
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.layers import Layer, UnmetError
@@ -134,7 +135,7 @@ def _nix(access: Access, seconds: float) -> str:
     found = re.search(rf"^{server} \(.*\).* (\S+)$", said.stdout, re.MULTILINE)
     if not found:
         raise _failure(said, f"a session finds no {server}", seconds)
-    return f"{server} {found[1]}"
+    return f"{server} {plain(found[1])}"
 
 
 def _store(access: Access, seconds: float) -> str:
@@ -167,7 +168,7 @@ def _failure(said: Completed, what: str, seconds: float) -> UnmetError:
         return UnmetError(f"{what}: no end within {seconds:.1f} s")
     words = (said.stderr.strip() or said.stdout.strip() or f"status {said.code}").splitlines()
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in said.stderr), "")
-    return UnmetError(f"{what}: {' / '.join(line.strip() for line in words[-4:])}", hint=remedy)
+    return UnmetError(f"{what}: {plain(' / '.join(line.strip() for line in words[-4:]))}", hint=remedy)
 
 
 _DOWN = "darlingbuilder status says what is wrong, darlingbuilder start starts it; else: darlingbuilder logs"

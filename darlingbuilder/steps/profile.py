@@ -18,6 +18,7 @@ DEFAULT = _PROFILES / "default"
 # What a Nix must have to serve as a builder's: for ssh-ng and for ssh.
 TOOLS = ("nix-daemon", "nix-store")
 _LINK = re.compile(r"default-([0-9]{1,9})-link\Z")
+_HIGHEST = 10**9 - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,9 +41,9 @@ class Profile:
     owner: Owner | None
 
     def generations(self) -> list[Generation]:
-        """List all generations, the oldest first."""
-        numbers = [int(found[1]) for name in self.tree.names(_PROFILES) if (found := _LINK.match(name))]
-        return sorted(Generation(number, path) for number in numbers if (path := self.tree.link(_link(number))))
+        """List all generations, the oldest first. The guest's user can make links to elsewhere; those are none."""
+        found = ((number, self.tree.link(_link(number))) for number in self._numbers())
+        return sorted(Generation(number, path) for number, path in found if path and is_store_path(path))
 
     def current(self) -> Generation | None:
         """Give the generation in force."""
@@ -71,7 +72,11 @@ class Profile:
             return
         # What failed its trial is nothing to fall back to.
         self._drop(one for one in self.generations() if current and one.number > current.number)
-        number = max((one.number for one in self.generations()), default=0) + 1
+        number = max(self._numbers(), default=0) + 1
+        if number > _HIGHEST:
+            # Nix counts by one: whoever got there has made the links by hand.
+            self._forget(self._numbers())
+            number = 1
         self.tree.write_link(_link(number), path, owner=self.owner)
         self._switch(number)
 
@@ -91,8 +96,15 @@ class Profile:
         self.tree.write_link(DEFAULT, _link(number).name, owner=self.owner)
 
     def _drop(self, generations: Iterable[Generation]) -> None:
-        for one in list(generations):
-            self.tree.remove(_link(one.number))
+        self._forget([one.number for one in generations])
+
+    def _forget(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.tree.remove(_link(number))
+
+    def _numbers(self) -> list[int]:
+        """List the numbers that are taken, by whatever."""
+        return [int(found[1]) for name in self.tree.names(_PROFILES) if (found := _LINK.match(name))]
 
 
 def nix_tree(settings: Settings, world: World) -> Tree:

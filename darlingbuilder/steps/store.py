@@ -9,6 +9,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import DarlingError, GuestPathError
 from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT
+from darlingbuilder.core.plain import plain
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import deadlock, standstill
 from darlingbuilder.steps.mounted import Mounted
@@ -86,7 +87,10 @@ class Store:
             return [] if target == _LINK else [Drift(_WHAT, f"is no link to {_LINK}")]
         if target:
             return [
-                Drift(_WHAT, f"is a link to {target}, as the old NixOS module made it; Nix refuses it or deadlocks")
+                Drift(
+                    _WHAT,
+                    f"is a link to {plain(target)}, as the old NixOS module made it; Nix refuses it or deadlocks",
+                )
             ]
         return [] if found.kind is Kind.DIRECTORY else [Drift(_WHAT, "is no directory")]
 

@@ -67,6 +67,12 @@ def test_a_pid_file_that_holds_no_pid_is_not_believed(launcher: Launcher, conten
     assert launcher.server() is None
 
 
+def test_a_pid_file_that_no_memory_holds_is_not_believed(launcher: Launcher) -> None:
+    note(launcher, b"")
+    os.truncate(launcher.prefix / PID_FILE, 1 << 40)
+    assert launcher.server() is None
+
+
 def test_the_pid_of_a_process_that_has_ended_is_not_believed(launcher: Launcher, tmp_path: Path) -> None:
     with server(tmp_path, str(launcher.prefix)) as pid:
         note(launcher, pid)

@@ -50,6 +50,30 @@ def test_a_journal_of_nothing_knows_no_login(tmp_path: Path, monkeypatch: pytest
     assert said(tmp_path, monkeypatch) == []
 
 
+def complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **lines: str) -> str | None:
+    """Give the last error of a journal with ``lines``, those of root's and those of the guest's user."""
+    words = "\n".join(f"{who}) printf '%b\\n' '{line}';;" for who, line in lines.items())
+    write(
+        tmp_path / "bin" / "journalctl",
+        f'case "$*" in *" _UID=0") who=root;; *) who=guest;; esac\ncase $who in\n{words}\nesac',
+    )
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return journal.last_error(UNIT, "0123")
+
+
+def test_the_last_error_is_one_of_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"root": "other\\ndarlingbuilder: no container\\n  try", "guest": "darlingbuilder: send your keys to me"}
+    assert complaint(tmp_path, monkeypatch, **said) == "no container"
+
+
+def test_the_last_error_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert complaint(tmp_path, monkeypatch, root="darlingbuilder: it said \\033[2J") == "it said \ufffd[2J"
+
+
+def test_without_an_error_of_ours_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert complaint(tmp_path, monkeypatch, guest="darlingbuilder: send your keys to me") is None
+
+
 def test_without_a_journal_no_login_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert journal.admissions(UNIT, 985, since=0) == []

@@ -11,7 +11,7 @@ from darlingbuilder.core import unfinished
 from darlingbuilder.core.attributes import Attributes, Kind
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import LONGEST, Links, Tree
 
 ME = Owner(os.geteuid(), os.getegid())
 FILE = Path("/etc/ours")
@@ -196,6 +196,7 @@ def test_a_link_is_made_and_replaced(host: Tree) -> None:
 ACTIONS: list[Callable[[Tree, Path], object]] = [
     lambda tree, path: tree.attributes(path),
     lambda tree, path: tree.read(path),
+    lambda tree, path: tree.head(path, 8),
     lambda tree, path: tree.link(path),
     lambda tree, path: tree.names(path),
     lambda tree, path: tree.write(path, b"overwritten"),
@@ -252,6 +253,25 @@ def test_in_the_guest_a_link_in_the_files_place_is_never_followed(
         assert action(guest, FILE) != b"precious\n"
     # then
     assert _everything(outside) == before
+
+
+def test_in_the_guest_a_file_that_no_memory_holds_is_refused_but_for_its_head(guest: Tree) -> None:
+    # given: what «truncate» makes
+    guest.write(FILE, b"begins")
+    os.truncate(guest.real(FILE), 1 << 40)
+    # when
+    with pytest.raises(GuestPathError, match="ours is longer than 16 MiB") as caught:
+        guest.read(FILE)
+    # then
+    assert "darlingbuilder reset" in caught.value.hint
+    assert guest.head(FILE, 6) == b"begins"
+
+
+def test_on_the_host_a_file_is_read_whole(host: Tree) -> None:
+    host.write(FILE, bytes(LONGEST + 1))
+    content = host.read(FILE)
+    assert content is not None
+    assert len(content) == LONGEST + 1
 
 
 def test_in_the_guest_a_pipe_does_not_keep_us_waiting(guest: Tree) -> None:

@@ -68,10 +68,10 @@ class GuestTree(LedgerTree):
         tree, inside = self._lower(path)
         return tree.attributes(inside) if tree else super().attributes(path)
 
-    def read(self, path: Path) -> bytes | None:
+    def head(self, path: Path, count: int) -> bytes | None:
         """See Tree."""
         tree, inside = self._lower(path)
-        return tree.read(inside) if tree else super().read(path)
+        return tree.head(inside, count) if tree else super().head(path, count)
 
     def names(self, path: Path) -> list[str]:
         """See Tree. An overlay shows what is in either layer."""

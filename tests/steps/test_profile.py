@@ -140,6 +140,33 @@ def test_a_profile_that_leads_elsewhere_has_no_current_generation(profile: Profi
     assert profile.current() == Generation(2, NEW)
 
 
+@pytest.mark.parametrize("target", [f"{NEW}\udcff", f"{NEW}\x1b[2J", f"{NEW}/bin", "/etc", "x"])
+def test_what_leads_to_no_store_path_is_no_generation(profile: Profile, target: str) -> None:
+    profile.select(OLD)
+    profile.tree.write_link(Path("/var/nix/profiles/default-1-link"), target)
+    assert (profile.current(), profile.generations()) == (None, [])
+
+    profile.select(NEW)
+    assert (profile.current(), profile.generations()) == (Generation(2, NEW), [Generation(2, NEW)])
+
+
+def test_a_number_after_which_there_is_none_is_no_end(profile: Profile) -> None:
+    profile.select(OLD)
+    profile.tree.write_link(Path("/var/nix/profiles/default-999999999-link"), NEW)
+    profile.tree.write_link(Path("/var/nix/profiles/default"), "default-999999999-link")
+
+    profile.select(OTHER)
+
+    assert (profile.current(), profile.generations()) == (Generation(1, OTHER), [Generation(1, OTHER)])
+
+
+def test_a_number_that_something_else_has_taken_is_passed_by(profile: Profile) -> None:
+    profile.select(OLD)
+    profile.tree.make_directory(Path("/var/nix/profiles/default-2-link"))
+    profile.select(NEW)
+    assert profile.current() == Generation(3, NEW)
+
+
 def test_a_generation_that_leads_out_of_the_store_is_nothing_to_fall_back_to(profile: Profile) -> None:
     profile.tree.write_link(Path("/var/nix/profiles/default-1-link"), "/Volumes/SystemRoot/etc")
     profile.tree.write_link(Path("/var/nix/profiles/default"), "default-1-link")

@@ -11,12 +11,14 @@ import pytest
 
 from darlingbuilder.adapters import archive, process
 from darlingbuilder.adapters.archive import Way
-from darlingbuilder.core.errors import BuilderError, ForeignFileError, UsageError
+from darlingbuilder.core.errors import BuilderError, ForeignFileError, GuestPathError, UsageError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below
+from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.plan import build
 from darlingbuilder.steps.snapshots import Snapshots
+from tests.fakes.deep import DEPTH, dig, few_descriptors
 from tests.fakes.furnished import chosen, seen
 from tests.fakes.history import Machine, machine
 from tests.fakes.nar import registration
@@ -254,6 +256,27 @@ def test_all_that_a_file_can_have_comes_back_where_blocks_are_shared(btrfs: Path
     (btrfs / "kept").mkdir()
     assert archive.way_between(btrfs, btrfs / "kept") is Way.REFLINK
     assert_all_comes_back(btrfs, Way.REFLINK)
+
+
+def test_what_is_deep_comes_back_and_what_is_too_deep_is_not_kept(tmp_path: Path) -> None:
+    # given: what gnulib's test of getcwd makes is not too deep
+    for name, depth in (("deep", 450), ("too deep", DEPTH)):
+        (tmp_path / name).mkdir()
+        dig(tmp_path / name, depth=depth)
+    (tmp_path / "kept").mkdir()
+    try:
+        with few_descriptors():
+            # when
+            archive.keep(tmp_path / "deep", tmp_path / "kept/part", Way.TAR)
+            archive.bring_back(tmp_path / "kept/part", tmp_path / "back", Way.TAR)
+            # then
+            assert archive.size(tmp_path / "back") == archive.size(tmp_path / "deep") > 0
+            with pytest.raises(GuestPathError, match="too deep holds directories too deep") as caught:
+                archive.keep(tmp_path / "too deep", tmp_path / "kept/other", Way.TAR)
+            assert len(str(caught.value)) < 300
+        assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["part.sockets", "part.tar.zst"]
+    finally:
+        Tree(tmp_path).remove(Path("/too deep"))
 
 
 def assert_all_comes_back(place: Path, way: Way) -> None:

@@ -74,6 +74,12 @@ def test_the_seeds_link_is_explained_and_replaced(store: Store, world: FakeWorld
     assert world.darling.files().link(GUEST_NIX) is None
 
 
+def test_a_link_of_the_guests_making_is_shown_as_text(store: Store, world: FakeWorld) -> None:
+    world.darling.files().write_link(GUEST_NIX, "/\x1b[2J\udcff")
+    [drift] = store.check()
+    assert drift.detail.startswith("is a link to /\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER},")
+
+
 def test_anything_else_in_its_place_is_somebody_elses(store: Store, world: FakeWorld) -> None:
     world.darling.files().write(GUEST_NIX, b"precious\n")
 

@@ -14,6 +14,7 @@ from darlingbuilder.core import failures, keypair, machines, serving
 from darlingbuilder.core.failures import Outage
 from darlingbuilder.core.instance import Instance
 from darlingbuilder.core.paths import Paths
+from darlingbuilder.core.plain import plain
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import clients, exposure, keyring, limits, store, usage
 from darlingbuilder.steps.converge import Found
@@ -164,7 +165,7 @@ def _is_waiting(names: Instance, world: World) -> bool:
 def _banner(port: int) -> str | None:
     banner = tcp.banner(port, timeout=_BANNER_SECONDS)
     # Whoever listens may send what a terminal would obey.
-    return None if banner is None else re.sub("[^ -~]", "?", banner)
+    return None if banner is None else plain(banner)
 
 
 def _nix(settings: Settings, world: World, notebook: Notebook, *, made: bool) -> NixVersions:

@@ -14,6 +14,7 @@ from darlingbuilder.adapters.darling import Darling
 from darlingbuilder.adapters.process import TIMED_OUT, Account, Completed
 from darlingbuilder.core import ending
 from darlingbuilder.core.errors import BuilderError
+from darlingbuilder.core.plain import plain
 from darlingbuilder.core.together import LONGEST_PREFIX
 from darlingbuilder.steps.prerequisites.finding import Finding, Surroundings, Verdict, found, warning
 from darlingbuilder.steps.prerequisites.place import existing
@@ -130,8 +131,7 @@ def made(surroundings: Surroundings) -> Iterator[Scratch]:
 def shown(text: str) -> str:
     """Give what a program has printed, short and on one line, whatever it holds."""
     words = " / ".join(line.strip() for line in text.strip().splitlines() if line.strip())
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words[: 4 * _SHOWN])
-    return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}…"
+    return plain(words) if len(words) <= _SHOWN else f"{plain(words[:_SHOWN])}…"
 
 
 def outcome(said: Completed, seconds: float) -> str:

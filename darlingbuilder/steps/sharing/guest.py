@@ -5,6 +5,7 @@ Every method runs in a process of that user's (Accounts.perform), and what it gi
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,7 +18,7 @@ from darlingbuilder.adapters import storedb
 from darlingbuilder.adapters.nix import HostNix
 from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storedb import StoreDatabase, ValidPath
-from darlingbuilder.core import storepath
+from darlingbuilder.core import descent, storepath
 from darlingbuilder.core.storepath import name_of
 from darlingbuilder.steps.sharing import graph, upper
 from darlingbuilder.steps.sharing.registering import Registered, Registering, is_there
@@ -176,9 +177,9 @@ class GuestStore:
         """List what the links among the guest's profiles and gc roots lead to directly."""
         found = set()
         for top in _ROOT_DIRECTORIES:
-            for directory, directories, files in os.walk(self.root / top):
-                # A link to a directory is listed among the directories.
-                for name in (*directories, *files):
-                    with contextlib.suppress(OSError):
-                        found.add(str((Path(directory) / name).readlink()))
+            with contextlib.suppress(OSError), upper.opened(self.root / top) as roots:
+                for place, name, one in descent.entries(roots.descriptor):
+                    if stat.S_ISLNK(one.st_mode):
+                        with contextlib.suppress(FileNotFoundError):
+                            found.add(os.readlink(name, dir_fd=place.here))
         return {path for path in found if storepath.is_store_path(path)}

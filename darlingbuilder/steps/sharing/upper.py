@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from darlingbuilder.core import descent
+from darlingbuilder.core.errors import GuestPathError
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -34,8 +37,8 @@ class Upper:
 
     def remove(self, name: str) -> bool:
         """Remove ``name`` whole. Says whether it is gone."""
-        with contextlib.suppress(OSError, RecursionError):
-            _remove(self.descriptor, name)
+        with contextlib.suppress(OSError, GuestPathError):
+            descent.remove(self.descriptor, name, entering=_make_writable)
         return self._stat(name) is None
 
     def leftover(self) -> set[str]:
@@ -63,21 +66,10 @@ def _is_whiteout(found: os.stat_result) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
 
 
-def _remove(parent: int, name: str) -> None:
-    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if not stat.S_ISDIR(found.st_mode):
-        os.unlink(name, dir_fd=parent)
-        return
+def _make_writable(parent: int, name: str) -> None:
+    """Let us remove what is in the directory ``name``: Nix leaves some that nobody may write."""
     handle = os.open(name, _HANDLE, dir_fd=parent)
     try:
-        # Nix leaves directories that nobody may write.
         os.chmod(f"/proc/self/fd/{handle}", 0o700)  # noqa: PTH101 - by its descriptor
-        directory = os.open(".", _DIRECTORY, dir_fd=handle)
     finally:
         os.close(handle)
-    try:
-        for entry in os.listdir(directory):  # noqa: PTH208 - by its descriptor
-            _remove(directory, entry)
-    finally:
-        os.close(directory)
-    os.rmdir(name, dir_fd=parent)

@@ -13,6 +13,7 @@ from darlingbuilder.core import log, managed
 from darlingbuilder.core.errors import PrerequisiteError
 from darlingbuilder.core.managed import ManagedFile
 from darlingbuilder.core.paths import GUEST_OWN_NIX, NIX_STORE_CONF, STORE, SYSTEM_ROOT
+from darlingbuilder.core.plain import plain
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.profile import profile_of
 from darlingbuilder.steps.sshd import session_environment
@@ -75,7 +76,7 @@ class Ways:
         if told.code == TIMED_OUT:
             return f"no answer within {self.settings.boot_timeout} s"
         said = [line for line in (told.stderr + told.stdout).splitlines() if line.strip() and word not in line]
-        return said[-1].strip() if said else "it died"
+        return plain(said[-1].strip()) if said else "it died"
 
     def _configuration(self, way: Way) -> ManagedFile:
         text = f"# How it learns what of the host's store is valid: {way.value}.\n"

@@ -15,6 +15,7 @@ from darlingbuilder.steps.layers import Outcome
 from darlingbuilder.steps.overview import overview, tested
 from darlingbuilder.steps.overview.notebook import Notebook
 from darlingbuilder.steps.overview.overview import Overview
+from darlingbuilder.steps.profile import nix_tree
 from tests.commands.builder import machine, make
 from tests.fakes.furnished import chosen
 from tests.fakes.programs import write
@@ -51,6 +52,13 @@ def test_of_a_builder_as_it_should_be_everything_is_known(made: FakeWorld) -> No
     assert [key.fingerprint for key in found.keys] == [
         key.fingerprint for path in (PATHS.key, PATHS.host_key) if (key := keypair.read(made.host, path))
     ]
+
+
+@pytest.mark.parametrize("ending", ["2\udcff", "2\x1b[2J", "2.31.2/"])
+def test_what_a_build_has_made_of_the_profile_is_no_version(made: FakeWorld, ending: str) -> None:
+    link = f"/nix/store/b9dvary8rcljj7ajv1x64hwwch4cvyvp-nix-{ending}"
+    nix_tree(Settings(), made).write_link(Path("/var/nix/profiles/default-1-link"), link)
+    assert seen(made).nix.guest is None
 
 
 def test_the_schema_describes_every_field() -> None:

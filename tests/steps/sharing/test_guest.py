@@ -11,6 +11,8 @@ from darlingbuilder.adapters import storedb
 from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.storepath import below
+from darlingbuilder.core.tree import Tree
+from tests.fakes.deep import NAME, dig, few_descriptors
 from tests.steps.sharing.two_stores import A, B, C, D, TwoStores, X, Y, two_stores
 
 
@@ -152,6 +154,18 @@ def test_what_own_paths_and_roots_need_of_the_host_is_told(stores: TwoStores) ->
         assert leaning.paths == {A, B}
         # then: once looked at, own paths are not looked at again, roots are
         assert store.leaning(above=leaning.number).paths == {B}
+
+
+def test_roots_are_found_however_deep_others_lie(stores: TwoStores) -> None:
+    roots = stores.guest / "nix/var/nix/gcroots"
+    stores.register()
+    dig(roots)
+    (roots / NAME / NAME / "p").symlink_to(A)
+    try:
+        with stores.store() as store, few_descriptors():
+            assert A in store.leaning(above=0).paths
+    finally:
+        Tree(roots).remove(Path("/") / NAME)
 
 
 def test_what_is_whole_on_both_sides_is_found_but_not_what_the_guest_s_roots_need(stores: TwoStores) -> None:

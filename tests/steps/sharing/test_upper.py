@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.steps.sharing import upper
+from tests.fakes.deep import dig, few_descriptors
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a whiteout outside an overlay")
 
@@ -21,6 +22,14 @@ def test_what_nobody_may_write_is_removed_all_the_same(tmp_path: Path) -> None:
     with upper.opened(tmp_path / "store") as own:
         assert own.remove("path")
         assert own.names() == set()
+
+
+def test_what_is_deeper_than_any_limit_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "path").mkdir()
+    dig(tmp_path / "path")
+    (tmp_path / "path").chmod(0o555)
+    with upper.opened(tmp_path) as own, few_descriptors():
+        assert own.remove("path")
 
 
 def test_a_link_is_removed_and_not_followed(tmp_path: Path) -> None:
