@@ -22,11 +22,12 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent",
 
 
 class _Said(msgspec.Struct):
-    """What comes back: an answer, or an error of ours, or a bug's traceback."""
+    """What comes back: an answer, or an error of ours, or what was met there, or a bug's traceback."""
 
     answer: msgspec.Raw = msgspec.Raw(b"null")
     error: str = ""
     hint: str = ""
+    met: str = ""
     bug: str = ""
 
 
@@ -34,7 +35,8 @@ def as_user(account: Account | None, action: Callable[[], Answer], kind: type[An
     """Do ``action`` as ``account``, or as ourselves, and give its answer, which is of ``kind``.
 
     It is done in a copy of this process: what ``action`` changes stays there. The guest's user can prepare what it
-    meets, so it may hang or die, and only that copy with it. Raises NixError then, and for the errors of ``action``.
+    meets, so it may hang, die or be refused by the system, and only that copy with it. Raises NixError then, and for
+    the errors of ``action``.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -76,6 +78,9 @@ def _done(account: Account | None, action: Callable[[], object]) -> bytes:
         said = _Said(answer=msgspec.Raw(msgspec.json.encode(action())))
     except BuilderError as error:
         said = _Said(error=str(error), hint=error.hint)
+    except (OSError, ValueError) as error:
+        # A full disk; a name with a null byte; rows that refer to each other.
+        said = _Said(met=str(error) or type(error).__name__)
     except BaseException:  # noqa: BLE001 - told on the other side
         said = _Said(bug=traceback.format_exc())
     return msgspec.json.encode(said)
@@ -105,15 +110,21 @@ def _end(pid: int) -> None:
 
 
 def _answer(words: bytes, kind: type[Answer], account: Account | None, seconds: float) -> Answer:
+    whom = account.name if account else "ourselves"
     try:
         said = msgspec.json.decode(words, type=_Said)
         if said.bug:
             raise RuntimeError(said.bug)
         if said.error:
             raise NixError(said.error, hint=said.hint)
+        if said.met:
+            raise NixError(
+                f"what was to be done as {whom} failed: {said.met}",
+                hint="its store may be full, or damaged by a build; to begin with an empty one: darlingbuilder reset",
+            )
         return msgspec.json.decode(said.answer, type=kind)
     except msgspec.DecodeError:
         raise NixError(
-            f"what was to be done as {account.name if account else 'ourselves'} was not done within {seconds:g} s",
+            f"what was to be done as {whom} was not done within {seconds:g} s",
             hint="look for processes of that user that use up the machine",
         ) from None

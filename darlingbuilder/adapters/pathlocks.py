@@ -46,11 +46,21 @@ def _taken(store: int, name: str) -> int | None:
 
 
 def _given_back(store: int, name: str, descriptor: int) -> None:
-    """Remove the file, and tell whoever waits for it that it is stale."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=store)
-    os.write(descriptor, _STALE)
+    """Remove the file, and tell whoever waits for it that it is stale; one that cannot be removed is nobody's."""
+    # What cannot be done must not take the place of what is being raised. An empty file is in nobody's way.
+    with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=store)
+        _tell_stale(descriptor)
     os.close(descriptor)
+
+
+def _tell_stale(descriptor: int) -> None:
+    try:
+        os.write(descriptor, _STALE)
+    except OSError:
+        # Nix looks at the length alone, which a file has in a store that is full, too: it takes no block.
+        os.ftruncate(descriptor, len(_STALE))
 
 
 def _removed(store: int, name: str, descriptor: int) -> None:

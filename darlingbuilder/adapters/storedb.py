@@ -7,8 +7,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
+
+import msgspec
 
 from darlingbuilder.core.errors import NixError
 
@@ -21,6 +23,8 @@ _TICK_NS = 100_000_000
 _WAL_FORMAT = 2
 _FORMAT_OFFSET = 18
 _Value = TypeVar("_Value")
+_Rows = TypeVar("_Rows")
+_Described = tuple[int, str, str, int | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +58,32 @@ class StoreDatabase:
 
     def numbers(self, *, above: int = 0) -> dict[int, str]:
         """Give the valid paths by the numbers of their rows, which are never used twice."""
-        return dict(self._rows("select id, path from ValidPaths where id > ?", (above,)))
+        return dict(self._rows("select id, path from ValidPaths where id > ?", (above,), list[tuple[int, str]]))
 
     def valid(self, paths: Iterable[str]) -> dict[str, int]:
         """Give those of ``paths`` that are valid, with their numbers."""
         asked = "select path, id from ValidPaths where path in ({})"
-        return dict(row for part in _parts(list(paths)) for row in self._rows(asked, part))
+        return dict(row for part in _parts(list(paths)) for row in self._rows(asked, part, list[tuple[str, int]]))
 
     def hashes(self, paths: Iterable[str]) -> dict[str, str]:
         """Give those of ``paths`` that are valid, with the hashes of their contents in base 16."""
         asked = "select path, hash from ValidPaths where path in ({})"
-        rows = (row for part in _parts(list(paths)) for row in self._rows(asked, part))
+        rows = (row for part in _parts(list(paths)) for row in self._rows(asked, part, list[tuple[str, str]]))
         return {path: _plain(digest) for path, digest in rows}
 
     def all_hashes(self) -> dict[str, str]:
         """Give all valid paths with the hashes of their contents in base 16."""
-        return {path: _plain(digest) for path, digest in self._rows("select path, hash from ValidPaths", ())}
+        return {
+            path: _plain(digest)
+            for path, digest in self._rows("select path, hash from ValidPaths", (), list[tuple[str, str]])
+        }
 
     def all_sizes(self) -> dict[str, int]:
         """Give all valid paths with the bytes that they have as archives; 0 where that is not known."""
-        return {path: size or 0 for path, size in self._rows("select path, narSize from ValidPaths", ())}
+        return {
+            path: size or 0
+            for path, size in self._rows("select path, narSize from ValidPaths", (), list[tuple[str, int | None]])
+        }
 
     def described(self, numbers: Collection[int]) -> list[ValidPath]:
         """Describe the rows with ``numbers``; what has gone in the meantime is left out."""
@@ -82,7 +92,7 @@ class StoreDatabase:
         return [
             ValidPath(number, path, _plain(digest), size or 0, deriver or "", references.get(number, ()))
             for part in _parts(list(numbers))
-            for number, path, digest, size, deriver in self._rows(asked, part)
+            for number, path, digest, size, deriver in self._rows(asked, part, list[_Described])
         ]
 
     def references(self, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
@@ -90,20 +100,26 @@ class StoreDatabase:
         asked = (
             "select referrer, path from Refs join ValidPaths on reference = id where referrer in ({}) order by path"
         )
-        return _grouped(row for part in _parts(list(numbers)) for row in self._rows(asked, part))
+        return _grouped(
+            row for part in _parts(list(numbers)) for row in self._rows(asked, part, list[tuple[int, str]])
+        )
 
     def referrers(self, numbers: Collection[int]) -> dict[int, tuple[int, ...]]:
         """Give the numbers of what refers to the rows with ``numbers``, themselves left out."""
         asked = "select reference, referrer from Refs where reference in ({}) and referrer != reference"
-        return _grouped(row for part in _parts(list(numbers)) for row in self._rows(asked, part))
+        return _grouped(
+            row for part in _parts(list(numbers)) for row in self._rows(asked, part, list[tuple[int, int]])
+        )
 
     def times(self, paths: Iterable[str]) -> dict[str, int]:
         """Give when ``paths`` were registered, in epoch seconds."""
         asked = "select path, registrationTime from ValidPaths where path in ({})"
-        return dict(row for part in _parts(list(paths)) for row in self._rows(asked, part))
+        return dict(row for part in _parts(list(paths)) for row in self._rows(asked, part, list[tuple[str, int]]))
 
-    def _rows(self, asked: str, values: Sequence[object]) -> list[Any]:
-        return self.connection.execute(asked.format(",".join("?" * len(values))), tuple(values)).fetchall()
+    def _rows(self, asked: str, values: Sequence[object], kind: type[_Rows]) -> _Rows:
+        """Give the rows as ``kind``: in a database that somebody has prepared, a column can hold anything."""
+        found = self.connection.execute(asked.format(",".join("?" * len(values))), tuple(values)).fetchall()
+        return msgspec.convert(found, kind)
 
 
 @contextlib.contextmanager
@@ -125,7 +141,7 @@ def opened(database: Path) -> Iterator[StoreDatabase]:
             yield StoreDatabase(connection)
         if at_rest and not _is_at_rest(database):
             raise sqlite3.OperationalError("somebody has begun to write it")
-    except (sqlite3.Error, FileNotFoundError) as error:
+    except (sqlite3.Error, msgspec.ValidationError, FileNotFoundError) as error:
         raise NixError(f"{database} cannot be read: {error}", hint="see what Nix says: nix-store --verify") from error
 
 

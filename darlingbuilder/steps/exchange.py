@@ -16,6 +16,7 @@ from darlingbuilder.core.errors import ForeignFileError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.tree import ROOT
+from darlingbuilder.steps.volume import Volume
 
 # A file system of its own has it at its top.
 _NOT_OURS = frozenset({"lost+found"})
@@ -31,7 +32,10 @@ class _Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The exchange of what is in the places of prefix and store. The builder has to be down."""
+    """The exchange of what is in the places of prefix and store. The builder has to be down.
+
+    A store that has a file system of its own is mounted first: after a reboot its place is empty, not the store.
+    """
 
     settings: Settings
     world: World
@@ -44,6 +48,7 @@ class Exchange:
 
     def begin(self, moves: Mapping[Path, Path], removals: Sequence[Path]) -> None:
         """Put each of ``moves``, staged → place, into its place, remove what was there, and ``removals``."""
+        self._volume.ready()
         intent = _Intent(
             moves={str(ready): str(place) for ready, place in moves.items()}, removals=list(map(str, removals))
         )
@@ -52,6 +57,7 @@ class Exchange:
 
     def finish(self) -> None:
         """Do what is left to do of an exchange that has begun; sweep away what one that has not has staged."""
+        self._volume.ready()
         content = self.world.host.read(self._paths.exchange)
         if content is not None:
             intent = self._decoded(content)
@@ -65,6 +71,7 @@ class Exchange:
 
     def store_entries(self) -> list[Path]:
         """List what lies in the guest's /nix. As a file system of its own it can be emptied, not replaced."""
+        self._volume.ready()
         return [
             self._paths.nix / name
             for name in self.world.host.names(self._paths.nix)
@@ -85,6 +92,10 @@ class Exchange:
     def _paths(self) -> Paths:
         return Paths(self.settings)
 
+    @property
+    def _volume(self) -> Volume:
+        return Volume(self.settings, self.world)
+
     def _move(self, ready: Path, place: Path) -> None:
         if self.world.host.attributes(ready) is None:
             return  # it is in its place already
@@ -98,10 +109,11 @@ class Exchange:
         inside = [nix / name for name in self.world.host.names(nix) if _is_ours(name)]
         beside = [
             path
-            for path in (self._paths.staging, _staged(prefix), _discarded(prefix))
+            for path in (_staged(prefix), _discarded(prefix), self._paths.staging)
             if self.world.host.attributes(path)
         ]
-        return [*beside, *inside]
+        # The directory that there always is goes last: it tells of the others while the store is not mounted.
+        return [*inside, *beside]
 
     def _decoded(self, content: bytes) -> _Intent:
         try:

@@ -56,7 +56,16 @@ class Volume:
         if found is None:
             self._limit()
         elif found.size < self._wanted or self.world.host.attributes(self._growing):
-            self._grow()
+            self._grow(self._wanted)
+        self._mount()
+
+    def ready(self) -> None:
+        """Mount the image if there is one, whatever ``store_size`` says by now. Raises BuilderError."""
+        found = self.world.host.attributes(self._image)
+        if found is None:
+            return
+        if self.world.host.attributes(self._growing):
+            self._grow(found.size)
         self._mount()
 
     def revert(self) -> None:
@@ -128,20 +137,18 @@ class Volume:
         self._empty()
         self.world.volumes.mount(self._real(self._image), place)
 
-    def _grow(self) -> None:
+    def _grow(self, to: int) -> None:
         self._stop()
         self.world.volumes.unmount(self._real(self._place))
         self.world.host.write(self._growing, b"", mode=0o600, owner=ROOT)
-        self.world.volumes.grow(self._real(self._image), self._wanted)
+        self.world.volumes.grow(self._real(self._image), to)
         self.world.host.remove(self._growing)
 
     def _lift(self) -> None:
         """Bring what the image holds out of it, and remove it."""
         self._stop()
+        self._mount()
         host, place = self.world.host, self._real(self._place)
-        if not self.world.volumes.is_mounted(place):
-            self._empty()
-            self.world.volumes.mount(self._real(self._image), place)
         host.make_directory(self._filling, mode=0o700, owner=ROOT)
         archive.fill(place, self._real(self._filling))
         self.world.volumes.unmount(place)

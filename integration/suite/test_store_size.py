@@ -79,6 +79,36 @@ def test_after_a_reboot_the_store_is_where_it_was(used: Site) -> None:
     assert used.file(f"{STATE}{kept}").exists()
 
 
+def test_before_its_first_start_after_a_reboot_the_store_is_kept_put_back_and_emptied_as_a_whole(used: Site) -> None:
+    kept = path_of(built_in_guest(used, "unmounted"))
+    go_down(used)
+    used.machine.reboot()
+    give_loop_devices(used.machine)
+    assert not used.file(f"{STATE}{kept}").exists()
+
+    used.tool("snapshot", "create", "unmounted")
+    assert used.file(f"{STATE}/snapshots/unmounted/nix-store.tar.zst").exists()
+    used.machine.run("umount", f"{STATE}/nix")
+    used.tool("snapshot", "restore", "unmounted")
+    used.machine.run("umount", f"{STATE}/nix")
+    used.tool("init")
+    used.assert_healthy()
+    assert used.file(f"{STATE}{kept}").exists()
+
+    go_down(used)
+    used.machine.run("umount", f"{STATE}/nix")
+    used.tool("reset", "--yes")
+    used.assert_healthy()
+    assert not used.file(f"{STATE}{kept}").exists()
+    used.tool("snapshot", "delete", "unmounted")
+
+
+def go_down(used: Site) -> None:
+    """Have nothing start the builder, after a reboot either."""
+    used.tool("stop")
+    used.machine.run("systemctl", "disable", UNIT)
+
+
 def test_the_limit_can_be_lifted(used: Site) -> None:
     kept = path_of(built_in_guest(used, "lifted"))
     used.configure().tool("init")

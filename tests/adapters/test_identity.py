@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Callable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,20 @@ def test_an_error_keeps_its_words() -> None:
     with pytest.raises(NixError, match="the store is full") as caught:
         as_user(None, fails, type(None), seconds=10)
     assert caught.value.hint == "make room"
+
+
+@pytest.mark.parametrize(
+    ("meets", "told"),
+    [
+        (lambda: os.mkdir("/nonexistent/there"), "No such file or directory"),  # noqa: PTH102 - as it fails
+        (lambda: os.lstat("\0"), "null byte"),
+        (lambda: list(TopologicalSorter({1: [2], 2: [1]}).static_order()), "cycle"),
+    ],
+)
+def test_what_the_user_can_have_prepared_is_no_bug(meets: Callable[[], object], told: str) -> None:
+    with pytest.raises(NixError, match=f"what was to be done as ourselves failed: .*{told}") as caught:
+        as_user(None, meets, object, seconds=10)
+    assert "darlingbuilder reset" in caught.value.hint
 
 
 def test_a_bug_is_told_with_where_it_is() -> None:

@@ -35,6 +35,15 @@ def test_a_path_is_described_as_nix_dumps_it(root: Path) -> None:
     assert (first, len(digest), size, deriver, count, references) == (C, 64, taken, "", "2", [A, B])
 
 
+@pytest.mark.parametrize("column", ["path", "hash", "narSize", "deriver"])
+def test_a_row_that_nix_never_wrote_is_refused(root: Path, column: str) -> None:
+    with closing(sqlite3.connect(root / DATABASE)) as writer, writer:
+        writer.execute(f"update ValidPaths set {column} = x'ff' where path = ?", (A,))  # noqa: S608 - ours
+
+    with pytest.raises(NixError, match="cannot be read"), storedb.opened(root / DATABASE) as database:
+        database.described(database.numbers())
+
+
 def test_what_is_asked_for_and_unknown_is_left_out(root: Path) -> None:
     with storedb.opened(root / DATABASE) as database:
         assert set(database.valid([A, "/nix/store/unknown"])) == {A}

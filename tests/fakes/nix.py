@@ -133,7 +133,10 @@ class FakeHostNix:
         referring = [path for path, one in known.items() if set(paths) & set(one.references) and path not in paths]
         if referring or self.busy.intersection(paths):
             raise NixError(f"Cannot delete path, since it is still alive: {referring}", hint="it is tried again")
-        _delete(root, paths)
+        try:
+            _delete(root, paths)
+        except sqlite3.IntegrityError as error:
+            raise NixError(f"the host's Nix failed at deleting paths: {error}", hint="nix-store --verify") from error
 
     def guard(self, paths: Sequence[str]) -> None:
         self._must_be_installed()

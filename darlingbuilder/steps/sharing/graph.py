@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from darlingbuilder.adapters.storedb import StoreDatabase, ValidPath
 
 
-def referrers_first(database: StoreDatabase, numbers: Iterable[int]) -> list[int]:
-    """Give the rows with ``numbers`` and all that refers to them, each before what it refers to."""
+def referrers_first(database: StoreDatabase, numbers: Iterable[int]) -> list[str]:
+    """Give the paths of the rows with ``numbers`` and of all that refers to them, each before what it refers to."""
     found: dict[int, tuple[int, ...]] = {}
     todo = set(numbers)
     while todo:
         referrers = database.referrers(todo)
         found |= {number: referrers.get(number, ()) for number in todo}
         todo = {referrer for number in todo for referrer in found[number]} - found.keys()
-    return list(graphlib.TopologicalSorter(found).static_order())
+    # What somebody has prepared may refer from rows that there are not.
+    paths = {one.number: one.path for one in database.described(found)}
+    return [paths[number] for number in graphlib.TopologicalSorter(found).static_order() if number in paths]
 
 
 def below(database: StoreDatabase, numbers: Iterable[int]) -> set[int]:

@@ -91,12 +91,11 @@ class GuestStore:
             )
             lost = [number for number, path in known.items() if path not in hosts and not own.has(name_of(path))]
             order = graph.referrers_first(database, lost)
-            paths = {one.number: one.path for one in database.described(order)}
         deadline = time.monotonic() + self.seconds
         for start in range(0, len(order), _FORGOTTEN_AT_ONCE):
             if time.monotonic() > deadline:
                 return Withdrawn(start, whole=False)
-            self.nix.forget(self.root, [paths[number] for number in order[start : start + _FORGOTTEN_AT_ONCE]])
+            self.nix.forget(self.root, order[start : start + _FORGOTTEN_AT_ONCE])
         return Withdrawn(len(order), whole=True)
 
     def lacking(self, hosts: Mapping[str, str]) -> frozenset[str]:
@@ -160,9 +159,7 @@ class GuestStore:
             times, numbers = database.times(dead), database.valid(dead)
             young = {numbers[path] for path in times if times[path] >= before}
             kept = graph.below(database, young)
-            order = graph.referrers_first(database, [number for number in numbers.values() if number not in kept])
-            paths = {one.number: one.path for one in database.described(order)}
-            return [paths[number] for number in order]
+            return graph.referrers_first(database, [number for number in numbers.values() if number not in kept])
 
     @contextlib.contextmanager
     def _database(self) -> Iterator[StoreDatabase]:

@@ -95,8 +95,8 @@ class Sharing:
         try:
             self._follow_host()
             self._follow_guest()
-        except (BuilderError, FileNotFoundError) as error:
-            # A container that has just ended is noticed by whoever watches it.
+        except (BuilderError, OSError) as error:
+            # A full disk ends no builds. A container that has just ended is noticed by whoever watches it.
             log.warning("the guest may not know all of the host's store", why=error)
             self._resting_until = self._later_on()
 

@@ -1,13 +1,16 @@
 """Sharing as serve runs it: what the guest knows follows the host, and the host keeps what the guest needs."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from darlingbuilder.adapters import storedb
 from darlingbuilder.adapters.nixcopy import DATABASE
+from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.paths import NIX_STORE_CONF, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below, name_of
@@ -180,6 +183,45 @@ def test_a_database_that_cannot_be_read_is_said_and_read_later(world: FakeWorld)
     sharing.renew()
 
     assert known(world) == {A, X}
+
+
+def test_rows_that_no_nix_would_write_end_nothing_and_are_named(world: FakeWorld) -> None:
+    sharing = begun(world)
+    first, second = (f"{path}\n{'0' * 64}\n0\n\n2\n{other}\n{A}\n" for path, other in ((B, C), (C, B)))
+    world.nix.load_into(state(world), (first + second).encode())
+    world.nix.forget(world.host.root, [A])
+
+    sharing.look()
+
+    with pytest.raises(NixError, match="cycle") as caught:
+        begun(world)
+    assert "darlingbuilder reset" in caught.value.hint
+
+
+def test_rows_that_refer_from_nowhere_end_nothing_either(world: FakeWorld) -> None:
+    sharing = begun(world)
+    with closing(sqlite3.connect(state(world) / DATABASE)) as database, database:
+        database.execute("insert into Refs select 4711, id from ValidPaths where path = ?", (A,))
+    world.nix.forget(world.host.root, [A])
+
+    sharing.look()
+
+    with pytest.raises(NixError, match="FOREIGN KEY"):
+        begun(world)
+
+
+def test_roots_that_cannot_be_written_end_nothing_and_are_written_later(world: FakeWorld) -> None:
+    sharing = begun(world)
+    place = world.host.real(HOST_ROOTS)
+    place.rmdir()
+    place.symlink_to(place)
+    add(state(world), Y, {"file": "built"}, (A,))
+    sharing.look()
+
+    place.unlink()
+    sharing.tidy()
+
+    assert roots(world) == {name_of(A)}
 
 
 def test_names_that_the_guest_makes_up_get_no_root(world: FakeWorld) -> None:
