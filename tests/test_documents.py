@@ -146,6 +146,14 @@ def test_a_script_is_one(block: Block, tmp_path: Path) -> None:
     assert process.run("bash", "-n", tmp_path / "script").stderr == ""
 
 
+def test_a_firewall_s_rules_let_the_machine_reach_itself_and_forget_no_family() -> None:
+    lines = [line for block in blocks("sh") for line in block.text.splitlines()]
+    rules = [line for line in lines if line.startswith("nft add rule inet")]
+
+    assert [rule for rule in rules if " iifname != lo " not in rule] == []
+    assert [family for family in ("ip saddr", "meta nfproto ipv6") if not any(family in rule for rule in rules)] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
     lost = []

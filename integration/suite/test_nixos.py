@@ -1,6 +1,7 @@
 """The NixOS module: what its options come to, what it refuses, and that it keeps step with the program."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from darlingbuilder.core import declaration
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.registration import alias_text, connect_seconds
-from integration.suite.nixos import NixOs, file_of, settings, told, toml
+from integration.suite.nixos import HERE, NixOs, file_of, settings, told, toml
 
 pytestmark = pytest.mark.parametrize("machine", ["trixie", "sid"], indirect=True)
 
@@ -83,6 +84,12 @@ def test_every_option_of_the_seed_is_there_with_its_default(nixos: NixOs) -> Non
 
     assert {name: options[name]["default"] for name in SEED} == SEED
     assert options.keys() >= SEED_WITHOUT_ITS_DEFAULT
+
+
+def test_the_document_has_a_row_for_every_option(nixos: NixOs) -> None:
+    cells = re.findall(r"^\| ([^|]+) \|", (HERE / "docs/nixos.md").read_text(), re.MULTILINE)
+
+    assert {name for cell in cells for name in re.findall("`([a-zA-Z]+)", cell)} == nixos.system()["options"].keys()
 
 
 def test_switched_off_it_changes_nothing(nixos: NixOs) -> None:

@@ -4,11 +4,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from integration.suite.site import STATE, TARBALL, UNIT, Site
+from integration.suite.sharing import until
+from integration.suite.site import CONFIG, STATE, TARBALL, UNIT, Site
 from integration.suite.switched import switch
 
 NAME = "second"
 SOCKET = "darling-builder.socket"
+INIT = "darling-builder-init.service"
+# What can be fetched only later.
+LATE = "/srv/late-nix.tar.xz"
 # Only the builder with that feature is asked.
 BUILD = """
 derivation {
@@ -96,3 +100,16 @@ def test_one_goes_and_the_other_stays(builders: Builders) -> None:
 
     builders.second.assert_healthy()
     assert not builders.waiting.file(STATE).exists()
+
+
+def test_a_first_init_that_fails_is_tried_again_until_somebody_can_connect(builders: Builders) -> None:
+    waiting, run = builders.waiting, builders.waiting.machine.run
+    run("sed", "--in-place", f"s|{TARBALL}|{LATE}|", CONFIG)
+
+    assert run("systemctl", "restart", INIT, check=False).rc == 1
+    assert activity(waiting, INIT) == "activating"
+    assert not waiting.file(f"{STATE}/machines").exists()
+    run("cp", TARBALL, LATE)
+
+    until(waiting, f"systemctl is-active {INIT}", seconds=90)
+    assert "on 'ssh-ng://darling-builder'" in waiting.build(BUILD % ("late", "first")).stderr

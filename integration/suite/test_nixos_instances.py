@@ -143,6 +143,25 @@ def test_it_runs_the_first_one_s_darling_unless_it_has_its_own(nixos: NixOs) -> 
     assert file_of(said, NAME)["darling"] == "/opt/darling"
 
 
+@pytest.mark.parametrize("packages", ["{ withDarling = false; }", "{ brokenDarling = true; }"])
+def test_a_darling_of_its_own_has_its_wrapper_where_the_first_one_has_no_darling(nixos: NixOs, packages: str) -> None:
+    darling = '{ type = "derivation"; name = "darling"; outPath = "/nix/store/other-darling"; }'
+    module = f"{{ services.darling-builder.instances.{NAME}.package = {darling}; }}"
+
+    system = nixos.system(module, packages=packages)
+
+    assert system["wrappers"].keys() == {"darling-second"}
+    assert file_of(system, NAME)["darling"] == "/run/wrappers/bin/darling-second"
+    assert (system["refused"], system["warnings"]) == ([], [])
+
+
+def test_without_a_darling_of_its_own_beside_a_first_one_with_its_the_launcher_is_looked_for(nixos: NixOs) -> None:
+    system = nixos.system(beside(second={"package": None}))
+
+    assert system["wrappers"].keys() == {"darling"}
+    assert "darling" not in file_of(system, NAME)
+
+
 def test_on_demand_there_is_a_socket_and_what_leads_the_first_connection_to_it(nixos: NixOs) -> None:
     for module, at in ((settings({"onDemand": True}), ""), (alone(onDemand=True), "@second")):
         system = nixos.system(module)

@@ -65,7 +65,8 @@ let
 
   darling = builtins.tryEval (pkgs.darling or null);
   # Whoever chooses another Darling, or another way to its rights, has a wrapper of their own.
-  sameDarling = !first && cfg.package == top.package && cfg.setuidWrapper == top.setuidWrapper;
+  samePackage = !first && cfg.package == top.package;
+  sameDarling = samePackage && cfg.setuidWrapper == top.setuidWrapper;
 in
 {
   options = {
@@ -88,12 +89,15 @@ in
 
     setuidWrapper = mkOption {
       type = types.bool;
-      default = if first then cfg.package != null else top.setuidWrapper;
+      default = if samePackage then top.setuidWrapper else cfg.package != null;
       defaultText = literalExpression (
         if first then
           "config.services.darling-builder.package != null"
         else
-          "config.services.darling-builder.setuidWrapper"
+          ''
+            if package == config.services.darling-builder.package
+            then config.services.darling-builder.setuidWrapper
+            else package != null''
       );
       description = ''
         Whether to make Darling's launcher setuid root, as {option}`security.wrappers.darling`: it mounts the

@@ -128,6 +128,10 @@ in
               RemainAfterExit = true;
               # Run by systemd, it leaves the builder itself down.
               ExecStart = "${one.cfg.toolPackage}/bin/darlingbuilder${one.whose} init";
+              # A machine that boots unattended may have neither DNS nor a cache yet. What waits for a start goes on when
+              # that has failed, and does not wait for the next.
+              Restart = "on-failure";
+              RestartSec = 30;
             };
           };
         }
