@@ -161,7 +161,10 @@ TABLE = (
         FAILED,
         ("/srv/alice holds precious", "a directory of its own below it"),
         "init --state /srv/alice",
-        breakage.together(breakage.directory("/srv/alice"), breakage.commands("chown nobody /srv/alice", "true")),
+        breakage.commands(
+            "mkdir /srv/alice; touch /srv/alice/precious; chown nobody /srv/alice",
+            "test $(stat -c %U /srv/alice) = nobody; rm /srv/alice/precious; rmdir /srv/alice",
+        ),
     ),
     Bad("a foreign file as state", FAILED, (STATE, "move it away"), broken=breakage.content(STATE, "precious\n")),
     Bad("a state that leads nowhere", FAILED, (STATE, "move it away"), broken=breakage.link(STATE, "/nowhere")),
