@@ -97,6 +97,11 @@ class GuestStore:
             self.nix.forget(self.root, order[start : start + _FORGOTTEN_AT_ONCE])
         return Withdrawn(len(order), whole=True)
 
+    def known(self) -> frozenset[str]:
+        """List what is valid here, the guest's own and what is shared."""
+        with self._database() as database:
+            return frozenset(database.numbers().values())
+
     def lacking(self, hosts: Mapping[str, str]) -> frozenset[str]:
         """Find what of ``hosts``, hashes by paths, is not valid here, or is shared and has other contents."""
         with upper.opened(self._store) as own, self._database() as database:
