@@ -74,7 +74,7 @@ class GuestStore:
         with upper.opened(self._store) as own:
             hidden = {one.path for one in wanted if not own.has(one.name) and not is_there(self.merged, one.name)}
         done = self.register([one for one in wanted if one.path not in hidden], known=True)
-        return Registered(done.registered, done.later | hidden, done.uncovered, len(hidden))
+        return msgspec.structs.replace(done, later=done.later | hidden, hidden=len(hidden))
 
     def withdraw(self, gone: Collection[str] | None, hosts: AbstractSet[str]) -> Withdrawn:
         """Make invalid what was shared and is the host's no more, and what refers to it.
