@@ -104,6 +104,17 @@ def test_what_the_guest_needs_gets_a_root_of_which_running_collectors_are_told(w
     assert world.nix.guarded == {A}
 
 
+def test_a_name_as_long_as_nix_allows_gets_a_root(world: FakeWorld) -> None:
+    sharing = begun(world)
+    long = add(world.host.root, f"/nix/store/{'l' * 32}-{'x' * 211}", {"file": "new"})
+    sharing.look()
+    add(state(world), Y, {"file": "built"}, (long,))
+
+    sharing.look()
+
+    assert roots(world) == {name_of(long)}
+
+
 def test_a_root_that_nothing_needs_any_more_is_given_back(world: FakeWorld) -> None:
     sharing = begun(world)
     add(state(world), Y, {"file": "built"}, (A,))
