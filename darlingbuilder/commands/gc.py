@@ -15,6 +15,7 @@ from darlingbuilder.core.settings import bytes_of
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.garbage import Freed, Garbage
 from darlingbuilder.steps.sharing.sharing import Sharing
+from darlingbuilder.steps.sharing.way import Ways
 
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -40,7 +41,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
             freed = Garbage(settings, context.world, ssh).collect(max_age=max_age, free=free)
         finally:
             if settings.shares_store and context.world.darling.server():
-                Sharing(settings, context.world).renew()
+                Sharing(settings, context.world).renew(Ways(settings, context.world).in_force())
     _tell(freed, time.monotonic() - began, as_json=arguments.json)
     return ExitCode.OK
 

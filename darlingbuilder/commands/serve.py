@@ -34,7 +34,7 @@ def run(context: Context, _arguments: Namespace) -> ExitCode:
     try:
         _prepare(context)
         sshd, corrections = builder.boot()
-        way = sharing.way.value if sharing else None
+        way = sharing.way.value if sharing and sharing.way else None
         notify("READY=1", f"STATUS={serving.told(settings.port, corrections, shared_by=way)}")
         log.info("serving", port=settings.port, container=context.world.darling.server(), shared_by=way)
         builder.watch(sshd, seconds=_interval())

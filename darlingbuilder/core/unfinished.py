@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from darlingbuilder.core.owner import Owner
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# A name has 255 bytes at most, with our ending; that of a store path alone may have 244.
+_LENGTH = 200
 _ENDING = r"\.[0-9a-f]{8}\.darlingbuilder"
 
 
 def name_for(name: str) -> str:
     """Give a new name for what is to be ``name``."""
-    return f".{name}.{secrets.token_hex(4)}.darlingbuilder"
+    return f".{name[:_LENGTH]}.{secrets.token_hex(4)}.darlingbuilder"
 
 
 def is_for(name: str, found: str) -> bool:
     """Whether ``found`` was to be ``name``."""
-    return re.fullmatch(rf"\.{re.escape(name)}{_ENDING}", found) is not None
+    return re.fullmatch(rf"\.{re.escape(name[:_LENGTH])}{_ENDING}", found) is not None
 
 
 @contextlib.contextmanager

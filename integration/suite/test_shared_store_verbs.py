@@ -218,8 +218,12 @@ def test_a_start_makes_room_in_a_full_store(shared: Site, way: str) -> None:
     )
 
     assert (failed.rc != 0, "No space left on device" in failed.stderr) == (True, True)
-    # Now there is no room to tell the guest's Nix of anything; a start that has something to tell makes some.
+    # Now there is no room to tell the guest's Nix of anything, and nobody ends for that.
+    serving = shared.status()[1]["container"]
     added(shared, f"told-{way}", 50)
+    time.sleep(3)
+    assert shared.status()[1]["container"] == serving
+    # A start that has something to tell makes some.
     shared.tool("restart")
     shared.assert_healthy()
 

@@ -170,7 +170,7 @@ def test_a_collection_during_a_build_takes_nothing_from_it(sharing: Site, collec
     assert_verified(sharing, output)
 
 
-def test_gc_frees_what_is_dead_and_leaves_the_host_s_paths(sharing: Site) -> None:
+def test_gc_frees_what_is_dead_and_leaves_the_host_s_paths(sharing: Site, way: str) -> None:
     path = make(sharing, "stays", "stays")
     time.sleep(1)
     build(sharing, "dead", path)
@@ -181,9 +181,24 @@ def test_gc_frees_what_is_dead_and_leaves_the_host_s_paths(sharing: Site) -> Non
     assert answer["paths"] > 0
     sharing.machine.run("sh", "-c", "find /nix/store -maxdepth 1 | sort | cmp - /root/before")
     assert not {name for name in own(sharing) if name.endswith("-dead")}
+    # It was told of each of the host's paths, or of none that it has not asked for.
+    assert (registered(sharing, STATE) >= registered(sharing, "")) is (way == REGISTRATION)
     _, told = build(sharing, "afterwards", path)
     assert "copying 0 paths" in told
     assert json.loads(sharing.tool("gc", "--json", "--max-age", "1h").stdout)["paths"] == 0
+
+
+def registered(site: Site, state: str) -> set[str]:
+    """List what stands in the database of the store below ``state``, whatever its Nix would say by way of another."""
+    script = """if True:
+        import pathlib, sys
+        from darlingbuilder.adapters import storedb
+        with storedb.opened(pathlib.Path(sys.argv[1])) as database:
+            print(*database.numbers().values(), sep="\\n")
+    """
+    database = f"{state}/nix/var/nix/db/db.sqlite"
+    valid = site.machine.run("/opt/darlingbuilder/bin/python", "-c", script, database).stdout.split()
+    return {path for path in valid if not path.endswith(".drv")}
 
 
 def test_fifty_builds_whose_inputs_the_host_is_making(sharing: Site) -> None:

@@ -75,7 +75,7 @@ class GuestStore:
         with upper.opened(self._store) as own:
             hidden = {one.path for one in wanted if not own.has(one.name) and not is_there(self.merged, one.name)}
         done = self.register([one for one in wanted if one.path not in hidden], known=True)
-        return Registered(done.registered, done.later | hidden, done.uncovered, len(hidden))
+        return msgspec.structs.replace(done, later=done.later | hidden, hidden=len(hidden))
 
     def withdraw(self, gone: Collection[str] | None, hosts: AbstractSet[str]) -> Withdrawn:
         """Make invalid what was shared and is the host's no more, and what refers to it.
@@ -97,6 +97,11 @@ class GuestStore:
                 return Withdrawn(start, whole=False)
             self.nix.forget(self.root, order[start : start + _FORGOTTEN_AT_ONCE])
         return Withdrawn(len(order), whole=True)
+
+    def known(self) -> frozenset[str]:
+        """List what is valid here, the guest's own and what is shared."""
+        with self._database() as database:
+            return frozenset(database.numbers().values())
 
     def lacking(self, hosts: Mapping[str, str]) -> frozenset[str]:
         """Find what of ``hosts``, hashes by paths, is not valid here, or is shared and has other contents."""

@@ -34,12 +34,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 class Sharing:
     """One run of the builder's sharing. Where the guest's Nix asks the host's what is valid, nothing is registered.
 
-    What it has noted of the answers is taken back all the same.
+    What it has noted of the answers is taken back all the same. ``way``: how it learns that; None before it is known.
     """
 
     settings: Settings
     world: World
-    way: Way = Way.REGISTRATION
+    way: Way | None = None
     space: FreeSpace = field(init=False)
     _hosts: HostPaths = field(init=False)
     _guests: Changes = field(init=False)
@@ -90,7 +90,7 @@ class Sharing:
         What fails is said, and tried again later.
         """
         self.space.look()
-        if time.monotonic() < self._resting_until:
+        if self.way is None or time.monotonic() < self._resting_until:
             return
         try:
             self._follow_host()
@@ -100,17 +100,25 @@ class Sharing:
             log.warning("the guest may not know all of the host's store", why=error)
             self._resting_until = self._later_on()
 
-    def renew(self) -> None:
-        """Bring the guest's database into line with the host's while builds run, as after a garbage collection."""
+    def renew(self, way: Way) -> None:
+        """Bring the guest's database into line with the host's while builds run, as after a garbage collection.
+
+        Another process shares the store meanwhile. What that has followed before we had come so far is followed anew.
+        """
+        self.way = way
         with self.world.darling.files().descriptor(STORE) as merged:
             self._align(merged=merged)
+        self._follow_host()
+        self._follow_guest()
 
     def _align(self, merged: int | None = None) -> tuple[int, int]:
         """Compare everything; says how much was withdrawn and how much registered."""
+        # Before the host's: what somebody else registers from now on is not to be missed there.
+        known = self._as_guest(lambda store: store.known(), frozenset[str])
         self._hosts.note()
         hosts, hashes = self._hosts.valid, self._hosts.hashes()
         try:
-            withdrawn = self._as_guest(lambda store: store.withdraw(None, hosts), Withdrawn).count
+            withdrawn = self._as_guest(lambda store: store.withdraw(known - hosts, hosts), Withdrawn).count
         except NixError as error:
             if merged is None:
                 raise
@@ -130,9 +138,8 @@ class Sharing:
 
     def tidy(self) -> None:
         """Keep on the host what the guest's own paths need, and nothing else."""
-        kept = self._lean(above=0)
-        roots = self._roots
-        roots.release(roots.held() - kept)
+        held = self._roots.held()
+        self._roots.release(held - self._lean(above=0))
 
     def end(self) -> None:
         """End what runs beside the builder."""

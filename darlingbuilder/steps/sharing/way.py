@@ -43,6 +43,11 @@ class Ways:
         managed.converge([self._configuration(way)])
         return way
 
+    def in_force(self) -> Way:
+        """Read what the guest's Nix was told by the start that it runs since."""
+        told = self.world.darling.files().read(NIX_STORE_CONF) or b""
+        return Way.LOCAL_OVERLAY if f"\nstore = {Way.LOCAL_OVERLAY.value}:".encode() in told else Way.REGISTRATION
+
     def _chosen(self) -> Way:
         if self.settings.store_validity == Way.REGISTRATION.value:
             return Way.REGISTRATION

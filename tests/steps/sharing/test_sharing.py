@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,12 @@ SETTINGS = Settings(store="overlay")
 
 @pytest.fixture
 def world() -> Iterator[FakeWorld]:
+    with sharing_machine() as made:
+        yield made
+
+
+@contextmanager
+def sharing_machine() -> Iterator[FakeWorld]:
     """Give a machine whose guest is up, with a path on either side."""
     with scratch() as place:
         made = fake_world(place, SETTINGS).with_prefix()
@@ -98,13 +104,24 @@ def test_what_the_guest_needs_gets_a_root_of_which_running_collectors_are_told(w
     assert world.nix.guarded == {A}
 
 
+def test_a_name_as_long_as_nix_allows_gets_a_root(world: FakeWorld) -> None:
+    sharing = begun(world)
+    long = add(world.host.root, f"/nix/store/{'l' * 32}-{'x' * 211}", {"file": "new"})
+    sharing.look()
+    add(state(world), Y, {"file": "built"}, (long,))
+
+    sharing.look()
+
+    assert roots(world) == {name_of(long)}
+
+
 def test_a_root_that_nothing_needs_any_more_is_given_back(world: FakeWorld) -> None:
     sharing = begun(world)
     add(state(world), Y, {"file": "built"}, (A,))
     sharing.look()
     world.nix.forget(state(world), [Y])
 
-    sharing.renew()
+    sharing.renew(Way.REGISTRATION)
 
     assert roots(world) == set()
 
@@ -130,7 +147,7 @@ def test_what_a_build_uses_waits_and_keeps_nothing_else_waiting(world: FakeWorld
     assert known(world) == {A, C, X}
 
     world.nix.busy.clear()
-    sharing.renew()
+    sharing.renew(Way.REGISTRATION)
 
     assert known(world) == {C, X}
 
@@ -180,7 +197,7 @@ def test_a_database_that_cannot_be_read_is_said_and_read_later(world: FakeWorld)
     sharing.look()
 
     database.write_bytes(content)
-    sharing.renew()
+    sharing.renew(Way.REGISTRATION)
 
     assert known(world) == {A, X}
 
@@ -248,7 +265,7 @@ def test_after_a_switch_to_a_store_of_its_own_nothing_is_left(world: FakeWorld) 
 def test_nothing_of_the_host_s_database_is_written(world: FakeWorld) -> None:
     before = (world.host.root / DATABASE).read_bytes()
     sharing = begun(world)
-    sharing.renew()
+    sharing.renew(Way.REGISTRATION)
     assert (world.host.root / DATABASE).read_bytes() == before
     assert world.darling.files().read(NIX_STORE_CONF) is None
 

@@ -85,3 +85,10 @@ def test_who_wants_registration_is_not_asked(world: FakeWorld) -> None:
         raise AssertionError("nobody was to be asked")
 
     assert choose(world, "registration", never) is Way.REGISTRATION
+
+
+@pytest.mark.parametrize(("status", "way"), [(0, Way.LOCAL_OVERLAY), (1, Way.REGISTRATION)])
+def test_what_a_start_has_chosen_is_read_without_asking_the_guest(world: FakeWorld, status: int, way: Way) -> None:
+    assert choose(world, "auto", answering("no such store", status=status)) is way
+    world.darling.answers.clear()
+    assert Ways(Settings(store="overlay"), world).in_force() is way
