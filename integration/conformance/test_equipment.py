@@ -5,8 +5,19 @@ import pwd
 import warnings
 from pathlib import Path
 
+from . import processes
 from .fixtures import ORDINARY_USER, remove
-from .processes import Account
+from .processes import NOWHERE, Account
+
+
+def test_nothing_that_is_started_can_leave_a_core(account: Account, workshop: Path) -> None:
+    limits = workshop / f"limits-{account.name}"
+    with limits.open("wb") as out:
+        shell = ("sh", "-c", "ulimit -S -c; ulimit -H -c; ulimit -S -c unlimited 2> /dev/null; ulimit -S -c")
+        started = processes.start(shell, account, env={"PATH": os.defpath}, streams=(NOWHERE, out, NOWHERE))
+        started.wait(10)
+
+    assert limits.read_text() == "0\n0\n0\n"
 
 
 def test_what_only_root_can_remove_is_told_and_is_no_error(root: Account, workshop: Path) -> None:
