@@ -63,7 +63,7 @@ def workshop(request: pytest.FixtureRequest) -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="dbc-", dir=request.config.getoption("darling_dir")))
     directory.chmod(0o755)
     yield directory
-    _remove(directory)
+    remove(directory)
 
 
 @pytest.fixture(scope="session")
@@ -92,11 +92,11 @@ def _prefixes(darling: Path, workshop: Path) -> Iterator[NewPrefix]:
         prefix.stop()
     leftovers = {pid for prefix in made for pid in prefix.left_running()}
     for prefix in made:
-        _remove(prefix.path.parent)
+        remove(prefix.path.parent)
     assert not leftovers
 
 
-def _remove(directory: Path) -> None:
+def remove(directory: Path) -> None:
     """Remove a tree, but for the work directories where we are not root: they are root's."""
     shutil.rmtree(directory, ignore_errors=os.geteuid() != 0)
     if directory.exists():

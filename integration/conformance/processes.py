@@ -1,6 +1,7 @@
 """What the host knows of processes and mount namespaces, and the one place that starts processes."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ Process = subprocess.Popen[bytes]  # noqa: TID251
 NOWHERE = subprocess.DEVNULL
 PIPE = subprocess.PIPE
 TimeUp = subprocess.TimeoutExpired
+# It becomes the program, in the same process; nothing can be set in one that is setuid root already.
+_PRLIMIT = shutil.which("prlimit") or "prlimit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,15 @@ def start(
     cwd: Path = Path("/"),
     streams: tuple[Stream, Stream, Stream] = (NOWHERE, NOWHERE, NOWHERE),
 ) -> Process:
-    """Start a program as a user, in a session of its own."""
+    """Start a program as a user, in a session of its own.
+
+    No core file of a guest's process on the host: its limits are those of who boots the container, and darlingserver
+    raises the soft one to the hard one.
+    """
     stdin, stdout, stderr = streams
     switching = os.geteuid() == 0 and account.uid != 0
     return subprocess.Popen(  # noqa: TID251 - see above
-        argv,
+        (_PRLIMIT, "--core=0:0", "--", *argv),
         env=dict(env),
         cwd=cwd,
         stdin=stdin,

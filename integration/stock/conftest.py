@@ -1,8 +1,6 @@
 """The real Darling that the suite is run on: without one it skips, and on the stand-in it refuses to run."""
 
-import resource
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,15 +30,6 @@ def darling(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _no_cores() -> Iterator[None]:
-    """No core file of a guest process on the host: the limits of who boots a container are those of its processes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
-
-
-@pytest.fixture(scope="session")
 def programs(workshop: Path) -> str:
     """The suite's programs, by a path of the guest's that its user can read: the cache of their maker is private."""
     directory = workshop / "programs"
@@ -50,7 +39,7 @@ def programs(workshop: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def plain_guest(_no_cores: None, new_prefix_for_session: NewPrefix, ordinary: Account, programs: str) -> Guest:
+def plain_guest(new_prefix_for_session: NewPrefix, ordinary: Account, programs: str) -> Guest:
     """A container that can run the suite's programs and has no shim yet."""
     prefix = new_prefix_for_session(ordinary)
     prefix.boot()

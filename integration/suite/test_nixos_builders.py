@@ -103,13 +103,17 @@ def test_one_goes_and_the_other_stays(builders: Builders) -> None:
 
 
 def test_a_first_init_that_fails_is_tried_again_until_somebody_can_connect(builders: Builders) -> None:
+    # given: a machine that boots for the first time, where nothing can be fetched yet
     waiting, run = builders.waiting, builders.waiting.machine.run
+    waiting.tool("uninstall", "--purge")
     run("sed", "--in-place", f"s|{TARBALL}|{LATE}|", CONFIG)
-
+    run("systemctl", "start", SOCKET)
+    # when
     assert run("systemctl", "restart", INIT, check=False).rc == 1
     assert activity(waiting, INIT) == "activating"
+    assert UNIT not in run("systemctl", "list-jobs").stdout
     assert not waiting.file(f"{STATE}/machines").exists()
     run("cp", TARBALL, LATE)
-
+    # then
     until(waiting, f"systemctl is-active {INIT}", seconds=90)
     assert "on 'ssh-ng://darling-builder'" in waiting.build(BUILD % ("late", "first")).stderr

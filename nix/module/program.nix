@@ -68,6 +68,8 @@ let
       # What a setting is in the end.
       setting = key: if cfg.settings.${key} != null then cfg.settings.${key} else defaults.${key};
       inherit (cfg.settings) state;
+      # How Nix is led to the line that the service writes.
+      included = "@${state}/${facts.our_machines}";
       ownUser = setting "user" == defaults.user;
       # The words by which the program is told which builder is meant.
       whose = if isDefault name then "" else " --instance ${name}";

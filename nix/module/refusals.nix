@@ -15,7 +15,6 @@ let
   enable = (builtins.head builders).option "enable";
 
   own = lib.toList (config.nix.settings.extra-platforms or [ ]);
-  included = one: "@${one.state}/${facts.our_machines}";
 
   ofMachine = [
     {
@@ -88,10 +87,10 @@ let
       lib.optional
         (
           one.cfg.publicHostKey == null
-          && !(lib.hasInfix (included one) (toString config.nix.settings.builders))
+          && !(lib.hasInfix one.included (toString config.nix.settings.builders))
         )
         ''
-          nix.settings.builders is set, and does not lead to the builder of ${one.all}. Add ;${included one} to
+          nix.settings.builders is set, and does not lead to the builder of ${one.all}. Add ;${one.included} to
           it (without a blank), or set ${one.option "publicHostKey"}, which puts it into nix.buildMachines.
         '';
 in

@@ -48,11 +48,7 @@ in
       # would take it for a machine's name.
       builders = lib.mkIf (others != [ ]) (
         lib.mkDefault (
-          lib.concatStringsSep ";" (
-            map (file: "@${file}") (
-              [ facts.machines_file ] ++ map (one: "${one.state}/${facts.our_machines}") others
-            )
-          )
+          lib.concatStringsSep ";" ([ "@${facts.machines_file}" ] ++ map (one: one.included) others)
         )
       );
     };

@@ -1,6 +1,7 @@
 """What is done as another user, and what becomes of it when that goes wrong."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from graphlib import TopologicalSorter
@@ -84,8 +85,10 @@ def test_one_that_dies_gives_no_answer() -> None:
 
 
 def test_one_that_hangs_is_ended_with_all_it_has_started(tmp_path: Path) -> None:
+    sleep = shutil.which("sleep")
+
     def hangs() -> None:
-        process.run("/bin/sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 100")
+        process.run("/bin/sh", "-c", f"echo $$ > {tmp_path}/pid; {sleep} 100")
 
     began = time.monotonic()
     with pytest.raises(NixError, match=r"within 0\.5 s"):

@@ -1,6 +1,7 @@
 """The logins that the journal has of a guest's sshd."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *messages: object) -> 
         json.dumps({"__REALTIME_TIMESTAMP": f"{number}500000", "MESSAGE": one}) for number, one in enumerate(messages)
     ]
     (tmp_path / "lines").write_text("\n".join([*lines, "no json", "{}"]))
+    cat = shutil.which("cat")
     write(
         tmp_path / "bin" / "journalctl",
-        f'case "$*" in *"--since=@1 _SYSTEMD_UNIT={UNIT} _UID=985") exec /bin/cat {tmp_path}/lines;; esac',
+        f'case "$*" in *"--since=@1 _SYSTEMD_UNIT={UNIT} _UID=985") exec {cat} {tmp_path}/lines;; esac',
     )
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return journal.admissions(UNIT, 985, since=1.5)

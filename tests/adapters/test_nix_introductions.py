@@ -1,6 +1,5 @@
 """What each distribution of Nix says of itself, and how its store is asked."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from darlingbuilder.adapters import nixclient
 from darlingbuilder.adapters.nix import NixCommand
 from darlingbuilder.core.errors import NixError
 from tests.fakes.distributions import DISTRIBUTIONS
-from tests.fakes.programs import write
+from tests.fakes.programs import OWN_PATH, write
 
 # By the distribution's name, and what else was met.
 SAID = {
@@ -36,7 +35,7 @@ esac
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a directory that comes first on the PATH."""
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.defpath}")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{OWN_PATH}")
     return tmp_path
 
 

@@ -50,7 +50,8 @@ def test_a_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> None:
 
     assert completed.code == TIMED_OUT
     assert time.monotonic() - began < 5
-    assert not procfs.alive(int(pid_file.read_text()))
+    # Killed with its parent, and nobody waits for it.
+    assert wait.until(lambda: not procfs.alive(int(pid_file.read_text())), seconds=5)
 
 
 def test_a_grandchild_that_keeps_the_output_open_does_not_keep_us_waiting(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_its_own_last_complaint_is_the_better_reason(
         tmp_path / "journalctl",
         'echo "darlingbuilder: the first"; echo "  a hint"; echo "darlingbuilder: sshd has ended"; echo "  $*" >&2',
     )
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{programs.OWN_PATH}")
     ended(monkeypatch, SERVICE_RESULT="exit-code", EXIT_CODE="exited", EXIT_STATUS="1", INVOCATION_ID="0" * 32)
     # when
     record = run(world, "ended")

@@ -1,13 +1,12 @@
 """``logs``: whose lines, which, and in which form; journalctl itself does the rest."""
 
-import os
 import shlex
 from pathlib import Path
 
 import pytest
 
 from darlingbuilder.core.errors import ExitCode
-from tests.fakes.programs import write
+from tests.fakes.programs import OWN_PATH, write
 from tests.test_program import start
 
 NIX = "--unit nix-daemon.service --unit nix-daemon@*.service"
@@ -18,7 +17,7 @@ def logs(tmp_path: Path, *words: str) -> tuple[int, list[str], str]:
     """Run ``logs`` with programs that say how they were called."""
     for name in ("journalctl", "nix-store"):
         write(tmp_path / "bin" / name, SAY)
-    with start("logs", *words, variables={"PATH": f"{tmp_path / 'bin'}:{os.defpath}"}) as started:
+    with start("logs", *words, variables={"PATH": f"{tmp_path / 'bin'}:{OWN_PATH}"}) as started:
         out, err = started.communicate(timeout=60)
     return started.returncode, shlex.split(out), err
 

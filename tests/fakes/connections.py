@@ -22,7 +22,7 @@ while True:
     if os.fork() == 0:
         listening.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        subprocess.run(["/bin/sleep", "600"])
+        subprocess.run(["sleep", "600"])
         os._exit(0)
     caller.close()
 """

@@ -65,11 +65,11 @@ class GuestShell:
         (self.place / "tmp").mkdir(parents=True, exist_ok=True)
         tools = self._install()
         words = [self._mapped(word) for word in command]
-        start = Start(environment={**environment, "PATH": f"{tools}:/usr/bin:/bin"})
+        start = Start(environment={**environment, "PATH": f"{tools}:{programs.OWN_PATH}"})
         return process.run(*words, start=start, timeout=timeout, check=False)
 
     def _mapped(self, words: str) -> str:
-        words = words.replace("/private/tmp", str(self.place / "tmp"))
+        words = programs.here(words).replace("/private/tmp", str(self.place / "tmp"))
         words = words.replace(f"{GUEST_PROFILE}/bin/", f"{self._programs(self._current())}/")
         return re.sub(
             r"/nix/store/[0-9a-z]{32}-nix-([0-9.]+)/bin/", lambda found: f"{self._programs(found[1])}/", words
@@ -94,5 +94,5 @@ class GuestShell:
         return self.place / "bin"
 
     def _filled(self, text: str) -> str:
-        text = f"{_WRONG}{text}".replace("DEFECTS", shlex.quote(str(self.place / "defects")))
+        text = f"{_WRONG}{programs.here(text)}".replace("DEFECTS", shlex.quote(str(self.place / "defects")))
         return text.replace("STORE", str(self.store))

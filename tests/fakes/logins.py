@@ -1,9 +1,8 @@
 """An ssh on a PATH of its own, with a login behind each name: the «machines» are directories with programs."""
 
-import os
 from pathlib import Path
 
-from tests.fakes.programs import write
+from tests.fakes.programs import OWN_PATH, write
 
 # As the real one: the local command runs once the login has succeeded, and what fails before that gives 255.
 _SSH = """
@@ -24,14 +23,14 @@ place={places}/${{host#*@}}
 [ -e "$place/mute" ] && exec sleep 60
 eval "$local"
 [ -e "$place/forced" ] && {{ cat "$place/forced"; exit 0; }}
-PATH=$place:/usr/bin:/bin exec /bin/sh -c "$*"
+PATH=$place:{own} exec /bin/sh -c "$*"
 """
 
 
 def install(directory: Path) -> str:
     """Put ssh below ``directory``, and give the PATH on which it is found first."""
-    write(directory / "bin" / "ssh", _SSH.format(log=log_of(directory), places=directory / "places"))
-    return f"{directory / 'bin'}:{os.defpath}"
+    write(directory / "bin" / "ssh", _SSH.format(log=log_of(directory), places=directory / "places", own=OWN_PATH))
+    return f"{directory / 'bin'}:{OWN_PATH}"
 
 
 def add(directory: Path, host: str, **files: str) -> Path:

@@ -1,7 +1,14 @@
 """Programs on a PATH of their own that do, in a few lines of shell, what the real ones do."""
 
 import os
+import re
+import shutil
 from pathlib import Path
+
+# Where this machine has the real ones: a Nix build has nothing in /usr/bin.
+OWN_PATH = os.environ.get("PATH", os.defpath)
+# What every guest has in that place.
+_OF_GUEST = re.compile(r"(?<![\w/])(?:/usr)?/bin/(bash|echo|env|yes)\b")
 
 # ssh that reaches the «guest»: the same machine with the guest's own directory first on its PATH.
 _SSH = """
@@ -11,7 +18,7 @@ while [ "$1" != "--" ]; do
   shift
 done
 shift
-PATH={guest}:/usr/bin:/bin exec /bin/sh -c "$*"
+PATH={guest}:{own} exec /bin/sh -c "$*"
 """
 _KEYSCAN = """
 echo "# 127.0.0.1:$PORT SSH-2.0-fake"
@@ -38,14 +45,20 @@ def install(directory: Path, *, host_key: str, root: Path, controlmaster: str = 
     ``controlmaster``: what ssh is told of it for the builder.
     """
     host, guest = directory / "host", directory / "guest"
-    places = {"guest": guest, "key": host_key, "root": root, "store": "/nix/store"}
+    places = {"guest": guest, "own": OWN_PATH, "key": host_key, "root": root, "store": "/nix/store"}
     places["controlmaster"] = controlmaster
     for name, text in {"ssh": _SSH, "ssh-keyscan": _KEYSCAN, "nix": _NIX, "nix-build": _NIX_BUILD}.items():
         write(host / name, text.format(**places))
     write(host / "nix-store", 'echo "nix-store (Nix) 2.26.3"')
     write(guest / "uname", "echo Darwin")
     write(guest / "nix-daemon", 'echo "nix-daemon (Nix) 2.18.9"')
-    return f"{host}:{os.defpath}"
+    return f"{host}:{OWN_PATH}"
+
+
+def here(command: str) -> str:
+    """Name in a command the programs of this machine where it names the guest's, and their places."""
+    own = _OF_GUEST.sub(lambda found: str(shutil.which(found[1], path=OWN_PATH)), command)
+    return own.replace("/usr/bin:/bin", OWN_PATH)
 
 
 def write(program: Path, text: str) -> None:

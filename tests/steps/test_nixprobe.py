@@ -14,6 +14,7 @@ from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.nixprobe import NixProbe, Unfit
 from darlingbuilder.steps.nixsource import ROOTS
 from darlingbuilder.steps.profile import nix_tree
+from tests.fakes import programs
 from tests.fakes.world import FakeWorld, fake_world
 
 HASH = "0" * 32
@@ -41,7 +42,7 @@ class Guest:
 
     def run(self, command: tuple[str, ...]) -> tuple[int, str]:
         self.calls.append(command)
-        ended = process.run(*command, timeout=1, check=False)
+        ended = process.run(*map(programs.here, command), timeout=1, check=False)
         return ended.code, ended.stdout
 
     def nix(self, *, version: str = VERSION, build: str | None = BUILD) -> str:
