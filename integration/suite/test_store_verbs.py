@@ -13,6 +13,16 @@ from integration.suite.storage import PLANTED, built_in_guest, heal, interrupted
 # Where an interruption falls is a matter of luck; this is what the luck was.
 SEED = int(os.environ.get("STORE_VERBS_SEED", "4"))
 
+# Directories deeper than Python goes down and than descriptors reach, and files that no memory holds.
+HOSTILE = (
+    "p=dd/dd/dd/dd/dd; p=$p/$p/$p/$p/$p/$p/$p/$p; cd /private; "
+    "i=0; while [ $i -lt 30 ]; do /bin/mkdir -p $p && cd $p; i=$((i+1)); done; "
+    "cd /nix/var/nix/profiles; /bin/rm default; /bin/ln -s default-7-link default; "
+    "/bin/ln -s /nix/store/11111111111111111111111111111111-nix-2$(printf '\\\\377') default-7-link; "
+    "for file in /nix/var/nix/db/db.sqlite /.init.pid; do "
+    "/bin/dd if=/dev/zero of=$file bs=1 count=1 seek=1000000000000 conv=notrunc; done"
+)
+
 pytestmark = pytest.mark.parametrize("machine", ["trixie"], indirect=True, scope="module")
 
 
@@ -40,6 +50,23 @@ def test_a_reset_makes_a_builder_without_what_builds_have_left(used: Site, *, ke
     assert used.file(f"{STATE}{path}").exists() is keep_store
     assert used.file(f"{STATE}/keys/ssh_host_ed25519_key").read_bytes() == key
     used.assert_healthy()
+
+
+@pytest.mark.parametrize(("ephemeral", "words"), [(False, ("reset", "--yes")), (True, ("restart",))])
+def test_what_a_hostile_build_has_left_stops_nothing_that_begins_anew(
+    used: Site, words: tuple[str, ...], *, ephemeral: bool
+) -> None:
+    used.set(ephemeral=ephemeral).tool("init")
+    built_in_guest(used, f"hostile-{words[0]}", script=f"{HOSTILE}; echo built > $out")
+    assert used.file(f"{PREFIX}/private/dd").exists()
+    # The answer is JSON, whatever it says.
+    assert used.status()[1]["nix"]["guest"] is None
+
+    used.tool(*words)
+
+    assert not used.file(f"{PREFIX}/private/dd").exists()
+    used.assert_healthy()
+    used.configure().tool("init")
 
 
 def test_a_reset_that_is_killed_is_ended_by_init_or_repeated(used: Site) -> None:
