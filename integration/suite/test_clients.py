@@ -8,6 +8,7 @@ import pytest
 
 from integration.suite.client import HOST, HOST6, KEY, LOGIN, OURS, Client, joined
 from integration.suite.nixos import NixOs
+from integration.suite.sharing import ROOTS, until
 from integration.suite.site import PREFIX, STATE, UNIT, USER, Site, told
 
 on_both = pytest.mark.parametrize("client", ["trixie", "sid"], indirect=True)
@@ -26,7 +27,7 @@ def client(request: pytest.FixtureRequest, builder: Site) -> Iterator[Client]:
 def as_at_first(builder: Site) -> Iterator[None]:
     """Whatever a test has changed, the builder listens to this machine alone afterwards, and lets in nobody else."""
     yield
-    if "listen" in builder.settings:
+    if {"listen", "store"} & set(builder.settings):
         builder.configure()
         builder.tool("init")
     for one in clients(builder):
@@ -161,6 +162,45 @@ def test_on_demand_a_client_starts_the_builder(client: Client) -> None:
     assert "1 connection(s)" in client.site.tool("client", "remove", "laptop").stdout
     theirs.communicate(timeout=20)
     assert theirs.returncode != 0
+
+
+# -- the host's store ---------------------------------------------------------------------------------
+
+
+def test_a_collection_on_the_host_takes_no_input_from_a_client_s_build(client: Client) -> None:
+    # given: an input that either machine has made, and no root of either holds
+    site = client.site
+    needed = (
+        'derivation { name = "needed-late"; system = "x86_64-linux"; builder = "/bin/sh"; '
+        'args = [ "-c" "/bin/mkdir $out; echo late > $out/text; exit $?" ]; }'
+    )
+    expression = (
+        'derivation { name = "late"; system = "x86_64-darwin"; builder = "/bin/sh"; '
+        f'args = [ "-c" "/bin/sleep 6; /bin/cat ${{{needed}}}/text > $out; exit $?" ]; }}'
+    )
+    client.admit()
+    site.set(store="overlay")
+    site.tool("init")
+    paths = {one.run("nix-build", "--no-out-link", "--expr", needed).stdout for one in (client.machine, site.machine)}
+    path = paths.pop().strip()
+    assert not paths
+    client.configure(*JUMP)
+    time.sleep(1)
+    # when
+    theirs = client.begin(expression)
+    kept = f"{ROOTS}/running/{path.rpartition('/')[2]}"
+    until(site, f"test -L {kept}", seconds=20)
+    site.machine.run("nix-store", "--gc")
+    # then
+    output, complaint = theirs.communicate(timeout=60)
+    assert theirs.returncode == 0, complaint
+    assert b"copying 0 paths" in complaint
+    assert client.machine.run("cat", output.decode().strip()).stdout == "late\n"
+    assert site.machine.run("test", "-d", path, check=False).rc == 0
+    # and when nothing uses it any more, it is given back
+    until(site, f"! test -L {kept}")
+    site.machine.run("nix-store", "--gc")
+    assert site.machine.run("test", "-d", path, check=False).rc != 0
 
 
 # -- keys ---------------------------------------------------------------------------------------------
