@@ -241,6 +241,34 @@ def test_removed_it_is_shut_out_at_once_and_its_builds_end_while_those_of_others
     assert "sleep 300" not in site.machine.run("ps", "-eo", "args").stdout
 
 
+def test_one_whose_build_has_made_the_guest_s_list_its_own_is_shut_out_for_good(client: Client) -> None:
+    # given: the directories above it are those of the guest's user, and so of every build
+    site = client.site
+    client.admit()
+    client.configure(*JUMP)
+    etc, key = AUTHORIZED.removeprefix(PREFIX).rpartition("/")[0], client.key.strip()
+    taken = client.nix_build(
+        derivation(
+            "taking",
+            f"/bin/mv {etc} {etc}.aside; /bin/mkdir {etc}; /bin/cp {etc}.aside/* {etc}/ || exit 1; "
+            f"/bin/rm -f {etc}/authorized_keys; echo '{key}' > {etc}/authorized_keys; echo > $out; exit $?",
+        )
+    )
+    assert taken.rc == 0, taken.stderr
+    assert site.file(guest(site)).read_text() == f"{key}\n"
+    alias = f"darling-builder-{HOST}"
+    assert client.machine.run("ssh", alias, "true", check=False).rc == 0
+    # when
+    said = site.tool("client", "remove", "laptop").stdout
+    # then
+    assert "is let in no longer" in said
+    assert "Permission denied" in client.machine.run("ssh", alias, "true", check=False).stderr
+    site.tool("init")
+    site.tool("restart")
+    assert "Permission denied" in client.machine.run("ssh", alias, "true", check=False).stderr
+    site.assert_healthy()
+
+
 def await_builds(site: Site, *names: str) -> None:
     deadline, running = time.monotonic() + 30, ""
     while not all(name in running for name in names):
