@@ -12,6 +12,7 @@ from darlingbuilder.core.paths import NIX_MACHINES, SSH_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring, Role
 from darlingbuilder.steps.registration import connect_seconds
+from darlingbuilder.steps.store import require_builds
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._:-]{1,253}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -105,11 +106,7 @@ def offer(settings: Settings, world: World, wish: Wish) -> Offer:
 
 
 def _refuse_useless(settings: Settings, wish: Wish) -> None:
-    if not settings.guest_nix:
-        raise ConfigError(
-            'store is "symlink": the guest builds nothing, for this machine or another',
-            hint='set «store» to "overlay" or "copy", then: darlingbuilder init',
-        )
+    require_builds(settings, purpose="export")
     if not _HOST.match(wish.host):
         raise UsageError(f"--host: {wish.host!r} is no host's name or address", hint="as in: --host builder.example")
     if _ITSELF.match(wish.host):
