@@ -80,6 +80,24 @@ def test_ssh_itself_goes_by_the_snippets_too(client: Client) -> None:
     assert "nix-daemon" in said.stdout, said.stderr
 
 
+@on_both
+def test_where_ssh_is_to_keep_its_connections_a_client_s_builds_have_each_their_own(client: Client) -> None:
+    # given: what the exported alias has to stand before
+    client.admit()
+    client.machine.path("/etc/ssh/ssh_config.d/zz-all.conf").write_text(
+        "Host *\n  ControlMaster auto\n  ControlPath /run/kept-%C\n  ControlPersist 60\n  Compression yes\n"
+    )
+    client.configure(*JUMP)
+    try:
+        told = client.machine.run("ssh", "-G", f"darling-builder-{HOST}").stdout.lower()
+        assert "controlmaster false" in told
+        assert "controlpath" not in told
+        for name in ("kept-first", "kept-second"):
+            assert_builds(client, name)
+    finally:
+        client.machine.run("rm", "/etc/ssh/ssh_config.d/zz-all.conf")
+
+
 def test_the_string_for_nixpkgs_review_is_what_builders_takes(client: Client) -> None:
     client.admit()
     client.site.set(supported_features=["big-parallel", "apple"], speed_factor=7, listen=["127.0.0.1"])

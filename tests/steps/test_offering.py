@@ -16,6 +16,7 @@ from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.keys import Keys
 from darlingbuilder.steps.offering import snippets
 from darlingbuilder.steps.offering.offer import Offer, Wish, offer
+from darlingbuilder.steps.registration import alias_text
 from darlingbuilder.steps.succession import Succession
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
@@ -79,6 +80,19 @@ def test_by_the_port_it_leads_to_this_machine(world: FakeWorld) -> None:
     told = block(snippets.ssh_config(made(world, Wish(HOST), port="2345", **DIRECT)))
     assert (told["HostName"], told["Port"]) == (HOST, "2345")
     assert "ProxyJump" not in told
+
+
+@pytest.mark.parametrize("wish", [JUMP, Wish(HOST)])
+def test_a_client_s_alias_leaves_no_more_to_its_other_configuration_than_our_own(
+    world: FakeWorld, wish: Wish
+) -> None:
+    own = block(alias_text(chosen().settings).split("\n\n")[0])
+    theirs = block(snippets.ssh_config(made(world, wish, **DIRECT)))
+    # Our own known_hosts is ours alone; a client's has other machines' keys, too.
+    where = {"UserKnownHostsFile", "GlobalKnownHostsFile"}
+    assert own.keys() - where <= theirs.keys() | ({"ProxyCommand"} if "ProxyJump" in theirs else set())
+    assert (theirs["ControlMaster"], theirs["ControlPath"], theirs["Compression"]) == ("no", "none", "no")
+    assert theirs.get("ProxyCommand", "none") == "none"
 
 
 def test_the_line_is_this_machine_s_own_but_for_names_and_key(world: FakeWorld) -> None:

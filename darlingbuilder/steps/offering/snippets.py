@@ -57,7 +57,7 @@ def needs_no_alias(offer: Offer, nix: Version) -> bool:
 
 def ssh_config(offer: Offer) -> str:
     """Give the alias, as a block of ssh's configuration."""
-    return render.template("client_alias.j2", offer=offer)
+    return render.template("client_alias.j2", offer=offer, alias=offer.name, connect_seconds=offer.connect_seconds)
 
 
 def known_hosts(offer: Offer) -> str:
