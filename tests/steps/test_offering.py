@@ -192,9 +192,19 @@ def test_what_a_client_calls_itself_is_no_name_for_this_machine(world: FakeWorld
         made(world, Wish(host, jump=""))
 
 
+@pytest.mark.parametrize("host", ["builder.example:2222", "192.0.2.7:2222"])
+def test_a_host_with_a_port_is_none_for_the_port_is_the_builder_s(world: FakeWorld, host: str) -> None:
+    with pytest.raises(UsageError, match="is a host with a port") as caught:
+        made(world, Wish(host, jump=""))
+    assert caught.value.hint == f"the port is the builder's: leave it out, --host {host.partition(':')[0]}"
+
+
 @pytest.mark.parametrize(
     "wish",
     [
+        Wish("fd77::1::2", jump=""),
+        Wish("builder:example", jump=""),
+        Wish("fe80::1%eth0", jump=""),
         Wish("-oProxyCommand=sh", jump=""),
         Wish("a b", jump=""),
         Wish("", jump=""),
