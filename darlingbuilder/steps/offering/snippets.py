@@ -99,6 +99,8 @@ TEXTS: Mapping[str, Callable[[Offer, Version], str]] = {
     "nix-darwin": _darwin,
     "nixpkgs-review": _review,
 }
+# Those that say by which keys the client knows whom it logs in to.
+WITH_KNOWN_HOSTS = frozenset({"json", "known-hosts", "nixos", "nix-darwin"})
 
 
 def _machine(offer: Offer) -> Machine:
