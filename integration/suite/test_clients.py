@@ -185,17 +185,20 @@ def test_on_demand_a_client_starts_the_builder(client: Client) -> None:
 # -- the host's store ---------------------------------------------------------------------------------
 
 
-def test_a_collection_on_the_host_takes_no_input_from_a_client_s_build(client: Client) -> None:
+@pytest.mark.parametrize("where", ["on-a-command-line", "in-a-file"])
+def test_a_collection_on_the_host_takes_no_input_from_a_client_s_build(client: Client, where: str) -> None:
     # given: an input that either machine has made, and no root of either holds
     site = client.site
     needed = (
-        'derivation { name = "needed-late"; system = "x86_64-linux"; builder = "/bin/sh"; '
+        f'derivation {{ name = "needed-{where}"; system = "x86_64-linux"; builder = "/bin/sh"; '
         'args = [ "-c" "/bin/mkdir $out; echo late > $out/text; exit $?" ]; }'
     )
-    expression = (
-        'derivation { name = "late"; system = "x86_64-darwin"; builder = "/bin/sh"; '
-        f'args = [ "-c" "/bin/sleep 6; /bin/cat ${{{needed}}}/text > $out; exit $?" ]; }}'
-    )
+    script = f"/bin/sleep 6; /bin/cat ${{{needed}}}/text > $out; exit $?"
+    given = {
+        "on-a-command-line": f'args = [ "-c" "{script}" ];',
+        "in-a-file": f'args = [ "-c" ". $scriptPath" ]; passAsFile = [ "script" ]; script = "{script}";',
+    }
+    expression = f'derivation {{ name = "late"; system = "x86_64-darwin"; builder = "/bin/sh"; {given[where]} }}'
     client.admit()
     site.set(store="overlay")
     site.tool("init")

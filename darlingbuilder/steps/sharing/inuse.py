@@ -4,7 +4,6 @@ Nix's collector knows the lists of its own store's processes, not of the guest's
 sees the environment, but a name below the prefix for all that is open there.
 """
 
-import re
 import time
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core.errors import GuestPathError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.storepath import PATTERN
 from darlingbuilder.steps.profile import nix_tree
 from darlingbuilder.steps.sharing import temporary
 from darlingbuilder.steps.sharing.guest import GuestStore
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
+from darlingbuilder.steps.sharing.named import named
 from darlingbuilder.steps.sharing.roots import HostRoots
 from darlingbuilder.steps.sharing.temporary import Used
 
@@ -46,8 +45,9 @@ class InUse:
         if found == self._seen and not (self._busy and time.monotonic() >= self._next):
             return
         account = accounts.required(self.world.accounts, self.settings.user)
-        store, named = GuestStore(self.world.host.real(Paths(self.settings).state), self.world.nix), self._named()
-        used = self.world.accounts.perform(account, lambda: store.used(named), Used, seconds=_SECONDS)
+        store = GuestStore(self.world.host.real(Paths(self.settings).state), self.world.nix)
+        words = named(self.world.darling)
+        used = self.world.accounts.perform(account, lambda: store.used(words), Used, seconds=_SECONDS)
         roots = self._roots
         kept = roots.hold(used.paths, self.hosts)
         roots.release(roots.held() - kept)
@@ -66,11 +66,6 @@ class InUse:
         except (FileNotFoundError, NotADirectoryError, GuestPathError):
             # No Nix has run there yet; or somebody in the guest has put a link there, and harms his own builds alone.
             return frozenset()
-
-    def _named(self) -> AbstractSet[str]:
-        """Find the store paths on the command lines of the guest's processes, a builder's script among them."""
-        words = (word for one in self.world.darling.processes() for word in one.arguments)
-        return {path for word in words for path in re.findall(PATTERN, word)}
 
     @property
     def _roots(self) -> HostRoots:

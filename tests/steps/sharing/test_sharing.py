@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,10 @@ from typing import BinaryIO
 
 import pytest
 
-from darlingbuilder.adapters import storedb
+from darlingbuilder.adapters import process, procfs, storedb
 from darlingbuilder.adapters.nixcopy import DATABASE
+from darlingbuilder.adapters.process import Start
+from darlingbuilder.core import wait
 from darlingbuilder.core.paths import NIX_STORE_CONF, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below, name_of
@@ -21,6 +24,7 @@ from darlingbuilder.steps.sharing.sharing import Sharing
 from darlingbuilder.steps.sharing.temporary import DIRECTORY
 from darlingbuilder.steps.sharing.way import Way
 from darlingbuilder.steps.store import Store
+from tests.fakes.darling import FakeProgram
 from tests.fakes.furnished import scratch
 from tests.fakes.nix import add
 from tests.fakes.world import FakeWorld, fake_world
@@ -247,6 +251,40 @@ def test_what_a_builder_s_command_line_names_is_kept_while_it_runs(world: FakeWo
         wait_for_next_look()
         sharing.look()
         assert kept_for_builds(world) == set()
+
+
+def test_what_a_build_is_given_in_files_is_kept_while_it_runs(world: FakeWorld, tmp_path: Path) -> None:
+    for path in (B, C):
+        add(world.host.root, path, {"file": "host's"})
+    sharing = begun(world)
+    top = world.darling.files().real(Path("/private/tmp/nix-build-x"))
+    top.mkdir(parents=True)
+    (top / ".attr-0").write_text(f"cat {A}/text")
+    (top / ".attrs.json").write_text(f'{{"needed":["{B}"]}}')
+    # given: what has nothing to do with it, or leads elsewhere
+    (top / "source").write_text(C)
+    (tmp_path / "secret").write_text(C)
+    (top / ".attr-link").symlink_to(tmp_path / "secret")
+    os.mkfifo(top / ".attr-pipe")
+    inside = f"/{top.relative_to(world.darling.prefix)}"
+    with temporary_roots(world, "1"), running_build(world, inside), running_build(world, f"/../../{tmp_path}"):
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A), name_of(B)}
+
+
+@contextmanager
+def running_build(world: FakeWorld, top: str) -> Iterator[None]:
+    """Have a process run in the guest that has a build's environment."""
+    words = ("env", "-i", f"NIX_BUILD_TOP={top}", "/bin/sleep", "60")
+    with Path(os.devnull).open("wb") as log:
+        child = process.spawn(*words, start=Start(), log=log)
+    assert wait.until(lambda: f"NIX_BUILD_TOP={top}" in procfs.environment(child.pid), seconds=5)
+    world.darling.programs.append(FakeProgram(child.pid, ("/bin/bash",)))
+    try:
+        yield
+    finally:
+        process.kill(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def test_at_the_builder_s_end_nothing_is_kept_for_builds(world: FakeWorld) -> None:
