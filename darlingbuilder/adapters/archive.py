@@ -114,7 +114,7 @@ def _unpacked(kept: Path, target: Path) -> None:
         "tar", "--extract", "--file", str(archive), *_ATTRIBUTES, "--same-permissions", "--same-owner",
         *_compressed(), "--directory", str(target),
     )  # fmt: skip
-    for line in kept.with_name(kept.name + _SOCKETS).read_bytes().splitlines():
+    for line in kept.with_name(kept.name + _SOCKETS).read_bytes().split(b"\n")[:-1]:
         path, _, rest = line.partition(b"\0")
         mode, uid, gid = rest.split()
         _make_socket(os.path.join(os.fsencode(target), path), int(mode, 8), int(uid), int(gid))  # noqa: PTH118 - bytes

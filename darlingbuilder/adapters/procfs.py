@@ -157,6 +157,13 @@ def open_files(pid: int) -> set[str]:
     return found
 
 
+def environment(pid: int) -> tuple[str, ...]:
+    """Give what ``pid`` was started with, each «NAME=value»; nothing if there is no such process."""
+    with contextlib.suppress(OSError):
+        return tuple((_PROC / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0"))
+    return ()
+
+
 def copies_stdin(pid: int) -> bool:
     """Whether ``pid`` has its standard input under another descriptor, too, beyond the three standard ones."""
     descriptors = _PROC / str(pid) / "fd"

@@ -11,7 +11,7 @@ from darlingbuilder.adapters.journal import Admission
 from darlingbuilder.commands import screen
 from darlingbuilder.commands.context import Context, confirm, here, say, say_json
 from darlingbuilder.core import clientkey, lock, log
-from darlingbuilder.core.errors import ExitCode, KeyFileError, UsageError
+from darlingbuilder.core.errors import BuilderError, ExitCode, KeyFileError, UsageError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.steps.clients import Clients, KnownClient
 from darlingbuilder.steps.keylist import admitted_by_guest
@@ -85,18 +85,30 @@ def _remove(context: Context, arguments: Namespace) -> None:
     name = _named(arguments)
     with context.locked("client remove", seconds=lock.PATIENCE):
         gone = _clients(context).remove(name)
-        Sshd(context.settings, context.world).admit()
+        obstacle = _obstacle(context)
+    # Whatever keeps us from the guest's list, what runs by that key ends.
     ended = _end(context, gone)
-    if arguments.json:
-        say_json({"name": name, "ended": ended.ended, "unknown": ended.unknown})
-        return
-    confirm(f"The client {name} is let in no longer; {ended.ended} connection(s) of it were ended.")
     if ended.unknown:
         log.warning(
             "connections are left of which the journal does not say by whose key they came",
             connections=ended.unknown,
             do="to end those, too, and every build: darlingbuilder restart --now",
         )
+    if obstacle:
+        raise obstacle
+    if arguments.json:
+        say_json({"name": name, "ended": ended.ended, "unknown": ended.unknown})
+        return
+    confirm(f"The client {name} is let in no longer; {ended.ended} connection(s) of it were ended.")
+
+
+def _obstacle(context: Context) -> BuilderError | None:
+    """Let in those alone whose keys count; give what is in the way of that."""
+    try:
+        Sshd(context.settings, context.world).admit()
+    except BuilderError as error:
+        return error
+    return None
 
 
 def _end(context: Context, gone: KnownClient) -> Ended:

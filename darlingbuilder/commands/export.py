@@ -57,5 +57,12 @@ def _remark(context: Context, made: Offer, form: str, nix: Version) -> None:
         )
     if form.endswith(_REVIEW) and not snippets.needs_no_alias(made, nix):
         log.info("it needs the alias on the client, too", alias=made.name, do="export --format ssh-config")
+    if form in snippets.WITH_KNOWN_HOSTS and made.jump and not made.jump_host_keys:
+        log.warning(
+            "the client is not told by which key to know the machine on its way: none is known here",
+            host=made.jump_name,
+            do=f"once on the client, as root: ssh ssh://{made.jump.split(',')[0]}; or, where that is this machine, "
+            "make its sshd's keys (ssh-keygen -A), and export once more",
+        )
     if len(made.host_keys) > 1:
         log.info("the host key is being replaced: after that, export it once more")

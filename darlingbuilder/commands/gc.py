@@ -12,6 +12,7 @@ from darlingbuilder.commands.context import Context, confirm, say_json
 from darlingbuilder.core import size
 from darlingbuilder.core.errors import ExitCode, UsageError
 from darlingbuilder.core.settings import bytes_of
+from darlingbuilder.steps import store
 from darlingbuilder.steps.access import Access
 from darlingbuilder.steps.garbage import Freed, Garbage
 from darlingbuilder.steps.sharing.sharing import Sharing
@@ -33,6 +34,7 @@ class GcView(msgspec.Struct, frozen=True):
 def run(context: Context, arguments: Namespace) -> ExitCode:
     """Collect, and bring what the guest knows of the host's paths up to date."""
     settings = context.require_builder()
+    store.require_builds(settings, purpose="collect")
     max_age, free = _age(arguments.max_age), _size(arguments.free)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="darlingbuilder-gc-") as scratch:

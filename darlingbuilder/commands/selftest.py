@@ -9,7 +9,7 @@ import msgspec
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.commands.context import Context, say, say_json
-from darlingbuilder.core.errors import ConfigError, ExitCode
+from darlingbuilder.core.errors import ExitCode
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps import probes, store
 from darlingbuilder.steps.access import Access
@@ -30,8 +30,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Print how each layer ended; the exit code says whether all of them passed."""
     outcomes = []
     settings = context.require_builder()
-    if not settings.guest_nix:
-        raise ConfigError(f"there is nothing to test: {store.BUILDS_OFF}", hint=store.BUILDS_ON)
+    store.require_builds(settings, purpose="test")
     for outcome in tried(settings, context.world, build=not arguments.no_build, seconds=arguments.timeout):
         outcomes.append(outcome)
         if not arguments.json:

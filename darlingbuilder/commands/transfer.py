@@ -10,6 +10,7 @@ from darlingbuilder.commands import progress
 from darlingbuilder.commands.context import Context, confirm, here, say_json
 from darlingbuilder.core import lock, size
 from darlingbuilder.core.errors import ExitCode
+from darlingbuilder.steps import store
 from darlingbuilder.steps.transfer import Direction, Transfer, store_paths
 
 _PURPOSE = {
@@ -35,6 +36,7 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
     """Copy what is missing, and say what that was."""
     settings = context.require_builder()
     direction = Direction(arguments.verb.name)
+    store.require_builds(settings, purpose=direction.value)
     paths = store_paths(context.world.host, arguments.paths, here())
     began = time.monotonic()
     # Without it the store could be taken away meanwhile: by «uninstall», «reset» or «snapshot restore».

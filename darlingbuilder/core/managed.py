@@ -8,9 +8,11 @@ from darlingbuilder.core import drift
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import ROOT, Tree
+from darlingbuilder.core.tree import ROOT, Links, Tree
 
 HEADER = "# managed by darlingbuilder"
+# No file of ours is longer; what somebody in the guest has put in the place of one may be, and is not read for that.
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,15 @@ def check(files: Iterable[ManagedFile]) -> list[Drift]:
 
 
 def converge(files: Iterable[ManagedFile]) -> None:
-    """Write those of ``files`` that differ. Raises ForeignFileError where somebody else's file is in the way."""
+    """Write those of ``files`` that differ. Raises ForeignFileError where somebody else's file is in the way.
+
+    In the guest nothing is somebody else's: whoever can write there is not to keep us from shutting him out.
+    """
     for file in files:
         if not _check_one(file):
             continue
-        _refuse_foreign(file)
+        if file.tree.links is Links.FOLLOWED:
+            _refuse_foreign(file)
         file.tree.write(file.path, file.text.encode(), mode=file.mode, owner=file.owner)
 
 
@@ -57,11 +63,13 @@ def is_ours(content: bytes | None) -> bool:
 
 
 def _check_one(file: ManagedFile) -> list[Drift]:
-    actual = file.tree.read(file.path)
     what = str(file.path)
+    attributes = file.tree.attributes(file.path)
+    if attributes and attributes.size > _LONGEST:
+        return [Drift(what, "is longer than any file of ours")]
+    actual = file.tree.read(file.path)
     if differences := drift.of_text(what, None if actual is None else actual.decode(errors="replace"), file.text):
         return differences
-    attributes = file.tree.attributes(file.path)
     if attributes is None:
         return [Drift(what, "absent")]
     if attributes.mode != file.mode:

@@ -220,10 +220,15 @@ class Tree:
             ) from None
 
     def _refuse_other(self, path: Path, parent: int, name: str) -> None:
-        """Refuse to write over what is not a file."""
+        """Refuse to write over what is not a file; in the guest, where nothing is anybody else's, make way."""
         try:
             kind = described(os.stat(name, dir_fd=parent, follow_symlinks=False)).kind
         except FileNotFoundError:
+            return
+        if self.links is Links.REFUSED:
+            # What is renamed over a link, or a pipe, replaces it.
+            if kind is Kind.DIRECTORY:
+                self.remove(path)
             return
         what = {Kind.LINK: "a symbolic link", Kind.DIRECTORY: "a directory", Kind.OTHER: "a special file"}.get(kind)
         if what:

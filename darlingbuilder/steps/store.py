@@ -6,7 +6,7 @@ from typing import ClassVar
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import DarlingError, GuestPathError
+from darlingbuilder.core.errors import ConfigError, DarlingError, GuestPathError
 from darlingbuilder.core.note import Note
 from darlingbuilder.core.paths import GUEST_NIX, STORE, SYSTEM_ROOT
 from darlingbuilder.core.plain import plain
@@ -19,11 +19,11 @@ from darlingbuilder.steps.sharing.roots import HostRoots
 
 _WHAT = f"the guest's {GUEST_NIX}"
 _LINK = str(SYSTEM_ROOT / STORE.parent.relative_to("/"))
-BUILDS_OFF = (
+_BUILDS_OFF = (
     'store = "symlink": the guest runs programs of the host\'s store, and has no Nix of its own, so that nothing is '
     "built or registered"
 )
-BUILDS_ON = 'for builds set «store» to "overlay" or "copy", then: darlingbuilder init'
+_BUILDS_ON = 'for builds set «store» to "overlay" or "copy", then: darlingbuilder init'
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,12 @@ class Store:
         return lost or bool(self._check_place()) or any(mounted.leftovers())
 
 
+def require_builds(settings: Settings, *, purpose: str) -> None:
+    """Raise ConfigError where the guest has no Nix and no store of its own; ``purpose``: what is in vain then."""
+    if not settings.guest_nix:
+        raise ConfigError(f"there is nothing to {purpose}: {_BUILDS_OFF}", hint=_BUILDS_ON)
+
+
 def notes(settings: Settings) -> list[Note]:
     """Say that builds are off, where they are."""
-    return [] if settings.guest_nix else [Note("builds", BUILDS_OFF, hint=BUILDS_ON)]
+    return [] if settings.guest_nix else [Note("builds", _BUILDS_OFF, hint=_BUILDS_ON)]

@@ -5,7 +5,8 @@ import time
 from integration.suite.site import STATE, UNIT, Site
 
 ROOTS = "/nix/var/nix/gcroots/darling-builder"
-NIX = "/nix/var/nix/profiles/default/bin/nix-store"
+PROGRAMS = "/nix/var/nix/profiles/default/bin"
+NIX = f"{PROGRAMS}/nix-store"
 # The shell ends last: Nix kills a builder that has closed its output, as coreutils do before they exit.
 BUILD = """
   derivation {{ name = "{name}"; system = "x86_64-darwin"; builder = "/bin/sh"; preferLocalBuild = false;
@@ -43,8 +44,8 @@ def build(site: Site, name: str, path: str, *, before: str = "") -> tuple[str, s
     return done.stdout.strip(), done.stderr
 
 
-def guest(site: Site, *words: str) -> str:
-    command = ["/usr/bin/env", "NIX_CONF_DIR=/private/etc/nix", NIX, *words]
+def guest(site: Site, *words: str, program: str = "nix-store") -> str:
+    command = ["/usr/bin/env", "NIX_CONF_DIR=/private/etc/nix", f"{PROGRAMS}/{program}", *words]
     done = site.tool("shell", *command, check=False)
     assert done.rc == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

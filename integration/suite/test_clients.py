@@ -8,6 +8,7 @@ import pytest
 
 from integration.suite.client import HOST, HOST6, KEY, LOGIN, OURS, Client, joined
 from integration.suite.nixos import NixOs
+from integration.suite.sharing import ROOTS, until
 from integration.suite.site import PREFIX, STATE, UNIT, USER, Site, told
 
 on_both = pytest.mark.parametrize("client", ["trixie", "sid"], indirect=True)
@@ -26,7 +27,7 @@ def client(request: pytest.FixtureRequest, builder: Site) -> Iterator[Client]:
 def as_at_first(builder: Site) -> Iterator[None]:
     """Whatever a test has changed, the builder listens to this machine alone afterwards, and lets in nobody else."""
     yield
-    if "listen" in builder.settings:
+    if {"listen", "store"} & set(builder.settings):
         builder.configure()
         builder.tool("init")
     for one in clients(builder):
@@ -77,6 +78,24 @@ def test_ssh_itself_goes_by_the_snippets_too(client: Client) -> None:
     client.machine.run("rm", "-f", "/root/.ssh/known_hosts")
     said = client.machine.run("ssh", f"darling-builder-{HOST}", "nix-daemon", "--version", check=False)
     assert "nix-daemon" in said.stdout, said.stderr
+
+
+@on_both
+def test_where_ssh_is_to_keep_its_connections_a_client_s_builds_have_each_their_own(client: Client) -> None:
+    # given: what the exported alias has to stand before
+    client.admit()
+    client.machine.path("/etc/ssh/ssh_config.d/zz-all.conf").write_text(
+        "Host *\n  ControlMaster auto\n  ControlPath /run/kept-%C\n  ControlPersist 60\n  Compression yes\n"
+    )
+    client.configure(*JUMP)
+    try:
+        told = client.machine.run("ssh", "-G", f"darling-builder-{HOST}").stdout.lower()
+        assert "controlmaster false" in told
+        assert "controlpath" not in told
+        for name in ("kept-first", "kept-second"):
+            assert_builds(client, name)
+    finally:
+        client.machine.run("rm", "/etc/ssh/ssh_config.d/zz-all.conf")
 
 
 def test_the_string_for_nixpkgs_review_is_what_builders_takes(client: Client) -> None:
@@ -163,6 +182,48 @@ def test_on_demand_a_client_starts_the_builder(client: Client) -> None:
     assert theirs.returncode != 0
 
 
+# -- the host's store ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["on-a-command-line", "in-a-file"])
+def test_a_collection_on_the_host_takes_no_input_from_a_client_s_build(client: Client, where: str) -> None:
+    # given: an input that either machine has made, and no root of either holds
+    site = client.site
+    needed = (
+        f'derivation {{ name = "needed-{where}"; system = "x86_64-linux"; builder = "/bin/sh"; '
+        'args = [ "-c" "/bin/mkdir $out; echo late > $out/text; exit $?" ]; }'
+    )
+    script = f"/bin/sleep 6; /bin/cat ${{{needed}}}/text > $out; exit $?"
+    given = {
+        "on-a-command-line": f'args = [ "-c" "{script}" ];',
+        "in-a-file": f'args = [ "-c" ". $scriptPath" ]; passAsFile = [ "script" ]; script = "{script}";',
+    }
+    expression = f'derivation {{ name = "late"; system = "x86_64-darwin"; builder = "/bin/sh"; {given[where]} }}'
+    client.admit()
+    site.set(store="overlay")
+    site.tool("init")
+    paths = {one.run("nix-build", "--no-out-link", "--expr", needed).stdout for one in (client.machine, site.machine)}
+    path = paths.pop().strip()
+    assert not paths
+    client.configure(*JUMP)
+    time.sleep(1)
+    # when
+    theirs = client.begin(expression)
+    kept = f"{ROOTS}/running/{path.rpartition('/')[2]}"
+    until(site, f"test -L {kept}", seconds=20)
+    site.machine.run("nix-store", "--gc")
+    # then
+    output, complaint = theirs.communicate(timeout=60)
+    assert theirs.returncode == 0, complaint
+    assert b"copying 0 paths" in complaint
+    assert client.machine.run("cat", output.decode().strip()).stdout == "late\n"
+    assert site.machine.run("test", "-d", path, check=False).rc == 0
+    # and when nothing uses it any more, it is given back
+    until(site, f"! test -L {kept}")
+    site.machine.run("nix-store", "--gc")
+    assert site.machine.run("test", "-d", path, check=False).rc != 0
+
+
 # -- keys ---------------------------------------------------------------------------------------------
 
 
@@ -199,6 +260,34 @@ def test_removed_it_is_shut_out_at_once_and_its_builds_end_while_those_of_others
     assert site.machine.run("systemctl", "show", "--property=MainPID,NRestarts", UNIT).stdout == started
     # and nothing of the build is left in the guest
     assert "sleep 300" not in site.machine.run("ps", "-eo", "args").stdout
+
+
+def test_one_whose_build_has_made_the_guest_s_list_its_own_is_shut_out_for_good(client: Client) -> None:
+    # given: the directories above it are those of the guest's user, and so of every build
+    site = client.site
+    client.admit()
+    client.configure(*JUMP)
+    etc, key = AUTHORIZED.removeprefix(PREFIX).rpartition("/")[0], client.key.strip()
+    taken = client.nix_build(
+        derivation(
+            "taking",
+            f"/bin/mv {etc} {etc}.aside; /bin/mkdir {etc}; /bin/cp {etc}.aside/* {etc}/ || exit 1; "
+            f"/bin/rm -f {etc}/authorized_keys; echo '{key}' > {etc}/authorized_keys; echo > $out; exit $?",
+        )
+    )
+    assert taken.rc == 0, taken.stderr
+    assert site.file(guest(site)).read_text() == f"{key}\n"
+    alias = f"darling-builder-{HOST}"
+    assert client.machine.run("ssh", alias, "true", check=False).rc == 0
+    # when
+    said = site.tool("client", "remove", "laptop").stdout
+    # then
+    assert "is let in no longer" in said
+    assert "Permission denied" in client.machine.run("ssh", alias, "true", check=False).stderr
+    site.tool("init")
+    site.tool("restart")
+    assert "Permission denied" in client.machine.run("ssh", alias, "true", check=False).stderr
+    site.assert_healthy()
 
 
 def await_builds(site: Site, *names: str) -> None:

@@ -170,6 +170,37 @@ def test_a_collection_during_a_build_takes_nothing_from_it(sharing: Site, collec
     assert_verified(sharing, output)
 
 
+def test_a_collection_on_the_host_takes_nothing_from_a_build_that_was_begun_in_the_guest(sharing: Site) -> None:
+    # given: what the build needs is named neither by its derivation, nor by its processes
+    needed = (
+        'derivation { name = "needed-late"; system = "x86_64-linux"; builder = "/bin/sh"; '
+        'args = [ "-c" "/bin/mkdir $out; echo late > $out/text; exit $?" ]; }'
+    )
+    expression = (
+        'derivation { name = "late"; system = "x86_64-darwin"; builder = "/bin/sh"; args = [ "-c" ". $scriptPath" ]; '
+        f'passAsFile = [ "script" ]; script = "/bin/sleep 6; /bin/cat ${{{needed}}}/text > $out; exit $?"; }}'
+    )
+    path = sharing.machine.run("nix-build", "--no-out-link", "--expr", needed).stdout.strip()
+    kept = f"{ROOTS}/running/{path.rpartition('/')[2]}"
+    time.sleep(1)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(guest, sharing, "--no-out-link", "--expr", expression, program="nix-build")
+        until(sharing, "pgrep -x sleep")
+        until(sharing, f"test -L {kept}")
+        # when
+        sharing.machine.run("nix-store", "--gc")
+        # then
+        told = running.result()
+    assert sharing.machine.run("test", "-d", path, check=False).rc == 0, told
+    output = next(word for word in told.split() if word.endswith("-late"))
+    assert sharing.tool("shell", "/bin/cat", output).stdout == "late\n", told
+    # and when nothing uses it any more, it is given back
+    until(sharing, f"! test -L {kept}")
+    sharing.tool("gc")
+    sharing.machine.run("nix-store", "--gc")
+    assert sharing.machine.run("test", "-d", path, check=False).rc != 0
+
+
 def test_gc_frees_what_is_dead_and_leaves_the_host_s_paths(sharing: Site, way: str) -> None:
     path = make(sharing, "stays", "stays")
     time.sleep(1)

@@ -20,6 +20,11 @@ let
       }
       .${schema.type};
 
+  # What the program's aliases have in common, its own and a client's, in the place where a template includes it.
+  common = builtins.replaceStrings [ "{% include \"ssh_common.j2\" %}\n" ] [
+    (builtins.readFile ../../darlingbuilder/templates/ssh_common.j2)
+  ];
+
   # Fill in a template of the program's; it is an error if there is a name in it that is not given.
   render =
     file: values:
@@ -27,7 +32,7 @@ let
       names = builtins.attrNames values;
       text = builtins.replaceStrings (map (name: "{{ ${name} }}") names) (map (
         name: toString values.${name}
-      ) names) (builtins.readFile file);
+      ) names) (common (builtins.readFile file));
     in
     if lib.hasInfix "{{" text || lib.hasInfix "{%" text then
       throw "${toString file} asks for more than ${toString names}: nix/module is older than the program"

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 from darlingbuilder import cli
 from darlingbuilder.commands import client
 from darlingbuilder.core import keypair
-from darlingbuilder.core.errors import BuilderError, ExitCode, KeyFileError, UsageError
+from darlingbuilder.core.errors import BuilderError, ExitCode, GuestPathError, KeyFileError, UsageError
 from darlingbuilder.core.keypair import PublicKey
 from darlingbuilder.core.paths import AUTHORIZED_KEYS, Paths
 from darlingbuilder.core.settings import Settings
 from tests.commands.builder import called, machine, make
-from tests.fakes.furnished import seen, times
+from tests.fakes.connections import ConnectedDarling
+from tests.fakes.furnished import chosen, seen, times
 from tests.fakes.world import FakeWorld
+from tests.steps.prerequisites.machine import free_port
 
 FILE = Path("/root/laptop.pub")
 KEY = keypair.public_of(keypair.generate("me@laptop"))
@@ -91,6 +94,50 @@ def test_a_client_that_is_removed_is_let_in_no_longer(world: FakeWorld, capsys: 
     assert run(world, "remove laptop") is ExitCode.OK
     assert not lets_in(world)
     assert "is let in no longer; 0 connection(s)" in capsys.readouterr().out
+
+
+def test_a_client_that_has_taken_the_guest_s_list_for_itself_is_shut_out_all_the_same(world: FakeWorld) -> None:
+    # given: what its build may do, for the directories above are those of the guest's user
+    run(world, f"add laptop --key {FILE}")
+    etc = world.darling.files().real(AUTHORIZED_KEYS.parent)
+    etc.rename(etc.with_name("aside"))
+    etc.mkdir()
+    (etc / AUTHORIZED_KEYS.name).write_text(f"restrict {KEY.text}\n")
+    # when
+    assert run(world, "remove laptop") is ExitCode.OK
+    # then
+    assert not lets_in(world)
+
+
+def test_where_the_guest_s_list_cannot_be_reached_its_connections_are_looked_for_all_the_same(
+    world: FakeWorld, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given: a connection of which the journal here says nothing, and a link in the directory's place
+    config = chosen(port=str(free_port()))
+    make(world, config)
+    with connected(world, config.settings.port) as busy:
+        add = cli.parser().parse_args(["client", "add", "laptop", "--key", str(FILE)])
+        client.run(called(busy, config), add)
+        etc = busy.darling.files().real(AUTHORIZED_KEYS.parent)
+        etc.rename(etc.with_name("aside"))
+        etc.symlink_to("aside")
+        # when
+        with pytest.raises(GuestPathError, match="no directory of its own"):
+            client.run(called(busy, config), cli.parser().parse_args(["client", "remove", "laptop"]))
+    # then
+    assert "connections are left" in capsys.readouterr().err + caplog.text
+
+
+@contextmanager
+def connected(world: FakeWorld, port: int) -> Iterator[FakeWorld]:
+    """Have somebody be connected to the guest's sshd."""
+    darling = ConnectedDarling(world.darling.prefix, world.darling.user, world.accounts, ledger=world.host.ledger)
+    darling.listen(port)
+    darling.connect(port)
+    try:
+        yield FakeWorld(world.host, world.accounts, darling, world.nix, world.ssh, world.systemd)
+    finally:
+        darling.end()
 
 
 def test_a_builder_that_is_down_can_be_given_clients_and_lose_them(world: FakeWorld) -> None:

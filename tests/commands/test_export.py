@@ -10,6 +10,7 @@ from darlingbuilder import cli
 from darlingbuilder.commands import export
 from darlingbuilder.core import keypair, machines
 from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode, UsageError
+from darlingbuilder.core.paths import SSH_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.clients import Clients
 from tests.commands.builder import called, machine, make
@@ -41,6 +42,23 @@ def test_where_there_is_a_client_nothing_is_left_to_say(world: FakeWorld, capsys
     Clients(Settings(), world.host).add("laptop", keypair.public_of(keypair.generate("me")))
     run(world, JUMP)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("form", ["known-hosts", "nixos", "nix-darwin", "json"])
+def test_where_the_client_cannot_be_told_whom_it_comes_by_that_is_said(
+    world: FakeWorld, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    key = SSH_CONFIG.with_name("ssh_host_ed25519_key.pub")
+    world.host.remove(key)
+    run(world, f"{JUMP} --format {form}")
+    said = capsys.readouterr()
+    assert "not told by which key to know the machine on its way" in said.err
+    assert "builder.example" in said.err
+    assert "ssh-keygen -A" in said.err
+    # and when there is one, nothing is left to say of it
+    world.host.write(key, keypair.public_of(keypair.generate("root@builder")).line.encode())
+    run(world, f"{JUMP} --format {form}")
+    assert "not told" not in capsys.readouterr().err
 
 
 def test_this_machine_is_called_by_its_host_name(world: FakeWorld, capsys: pytest.CaptureFixture[str]) -> None:

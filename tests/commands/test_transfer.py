@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from darlingbuilder.commands import transfer
-from darlingbuilder.core.errors import BuilderError, ExitCode, NixError, UsageError
+from darlingbuilder.core.errors import BuilderError, ConfigError, ExitCode, NixError, UsageError
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below
@@ -69,6 +69,18 @@ def test_what_is_there_is_not_copied_again(stocked: FakeWorld, capsys: pytest.Ca
 
     run(stocked, "push", HELLO)
     assert capsys.readouterr().out == "Nothing to copy: 2 path(s) were there already.\n"
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_where_builds_are_off_nothing_is_carried_into_a_store_that_is_left_over(
+    stocked: FakeWorld, verb: str
+) -> None:
+    make(stocked, chosen(store="symlink"))
+
+    with pytest.raises(ConfigError, match=rf"nothing to {verb}.*has no Nix of its own"):
+        run(stocked, verb, HELLO, store="symlink")
+
+    assert not stocked.nix.has(guest(stocked), HELLO)
 
 
 def test_where_the_guest_sees_the_host_s_store_nothing_is_pushed(

@@ -1,5 +1,6 @@
 """Files of ours: compared, written and withdrawn; foreign ones left alone."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
 from darlingbuilder.core.managed import HEADER, ManagedFile
 from darlingbuilder.core.owner import Owner
+from darlingbuilder.core.tree import Links, Tree
 from tests.fakes.ledger import LedgerTree
 
 PATH = Path("/etc/ours.conf")
@@ -62,6 +64,28 @@ def test_a_foreign_file_is_refused_and_stays(host: LedgerTree) -> None:
     managed.withdraw(host, [PATH])
     # then
     assert host.read(PATH) == b"precious\n"
+
+
+def test_in_the_guest_no_file_is_foreign_but_one_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
+    guest = Tree(tmp_path, Links.REFUSED)
+    guest.write(PATH, b"theirs\n")
+    managed.withdraw(guest, [PATH])
+    assert guest.read(PATH) == b"theirs\n"
+
+    file = ManagedFile(guest, PATH, "x\n", owner=Owner(os.geteuid(), os.getegid()))
+    managed.converge([file])
+
+    assert managed.check([file]) == []
+
+
+def test_a_file_without_an_end_is_drift_and_is_not_read(tmp_path: Path) -> None:
+    guest = Tree(tmp_path, Links.REFUSED)
+    file = ManagedFile(guest, PATH, "x\n", owner=Owner(os.geteuid(), os.getegid()))
+    guest.write(PATH, b"theirs\n")
+    os.truncate(guest.real(PATH), 1 << 40)
+    assert [drift.detail for drift in managed.check([file])] == ["is longer than any file of ours"]
+    managed.converge([file])
+    assert managed.check([file]) == []
 
 
 def test_a_foreign_link_to_what_looks_like_ours_is_refused(host: LedgerTree) -> None:

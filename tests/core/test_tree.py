@@ -131,6 +131,15 @@ def test_what_is_not_a_file_is_not_written_over(host: Tree, plant: Callable[[Pat
     assert host.names(FILE.parent) == ["ours"]
 
 
+@pytest.mark.parametrize("plant", [lambda path: path.symlink_to("other"), lambda path: path.mkdir(), os.mkfifo])
+def test_in_the_guest_whatever_is_in_a_file_s_place_makes_way(guest: Tree, plant: Callable[[Path], None]) -> None:
+    guest.make_directory(FILE.parent)
+    plant(guest.root / "etc/ours")
+    guest.write(FILE, b"x")
+    assert guest.read(FILE) == b"x"
+    assert guest.names(FILE.parent) == ["ours"]
+
+
 def test_on_the_host_a_directory_may_be_a_link(host: Tree) -> None:
     host.make_directory(Path("/usr/lib"))
     (host.root / "lib").symlink_to("usr/lib")

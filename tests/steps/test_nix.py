@@ -135,15 +135,16 @@ def test_reverting_an_empty_machine_is_fine(tmp_path: Path) -> None:
     step(fake_world(tmp_path)).revert()
 
 
-def test_a_nix_conf_of_somebody_else_is_neither_overwritten_nor_removed(world: FakeWorld) -> None:
-    world.darling.files().write(NIX_CONF, b"max-jobs = 99\n")
+def test_a_nix_conf_that_somebody_has_written_in_the_guest_is_not_removed_but_gives_way(world: FakeWorld) -> None:
     applied = step(world)
-
-    with pytest.raises(ForeignFileError, match="was not written by darlingbuilder"):
-        applied.apply()
+    world.darling.files().write(NIX_CONF, b"max-jobs = 99\n")
     applied.revert()
-
     assert in_guest(world, NIX_CONF) == "max-jobs = 99\n"
+
+    applied.apply()
+
+    assert applied.check() == []
+    assert "max-jobs = 99" not in in_guest(world, NIX_CONF)
 
 
 # Where Nix comes from

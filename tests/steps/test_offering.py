@@ -16,6 +16,7 @@ from darlingbuilder.steps.keyring import Role
 from darlingbuilder.steps.keys import Keys
 from darlingbuilder.steps.offering import snippets
 from darlingbuilder.steps.offering.offer import Offer, Wish, offer
+from darlingbuilder.steps.registration import alias_text
 from darlingbuilder.steps.succession import Succession
 from tests.fakes.furnished import chosen
 from tests.fakes.world import FakeWorld, fake_world
@@ -79,6 +80,19 @@ def test_by_the_port_it_leads_to_this_machine(world: FakeWorld) -> None:
     told = block(snippets.ssh_config(made(world, Wish(HOST), port="2345", **DIRECT)))
     assert (told["HostName"], told["Port"]) == (HOST, "2345")
     assert "ProxyJump" not in told
+
+
+@pytest.mark.parametrize("wish", [JUMP, Wish(HOST)])
+def test_a_client_s_alias_leaves_no_more_to_its_other_configuration_than_our_own(
+    world: FakeWorld, wish: Wish
+) -> None:
+    own = block(alias_text(chosen().settings).split("\n\n")[0])
+    theirs = block(snippets.ssh_config(made(world, wish, **DIRECT)))
+    # Our own known_hosts is ours alone; a client's has other machines' keys, too.
+    where = {"UserKnownHostsFile", "GlobalKnownHostsFile"}
+    assert own.keys() - where <= theirs.keys() | ({"ProxyCommand"} if "ProxyJump" in theirs else set())
+    assert (theirs["ControlMaster"], theirs["ControlPath"], theirs["Compression"]) == ("no", "none", "no")
+    assert theirs.get("ProxyCommand", "none") == "none"
 
 
 def test_the_line_is_this_machine_s_own_but_for_names_and_key(world: FakeWorld) -> None:
@@ -178,9 +192,19 @@ def test_what_a_client_calls_itself_is_no_name_for_this_machine(world: FakeWorld
         made(world, Wish(host, jump=""))
 
 
+@pytest.mark.parametrize("host", ["builder.example:2222", "192.0.2.7:2222"])
+def test_a_host_with_a_port_is_none_for_the_port_is_the_builder_s(world: FakeWorld, host: str) -> None:
+    with pytest.raises(UsageError, match="is a host with a port") as caught:
+        made(world, Wish(host, jump=""))
+    assert caught.value.hint == f"the port is the builder's: leave it out, --host {host.partition(':')[0]}"
+
+
 @pytest.mark.parametrize(
     "wish",
     [
+        Wish("fd77::1::2", jump=""),
+        Wish("builder:example", jump=""),
+        Wish("fe80::1%eth0", jump=""),
         Wish("-oProxyCommand=sh", jump=""),
         Wish("a b", jump=""),
         Wish("", jump=""),
@@ -206,5 +230,5 @@ def test_several_machines_may_be_on_the_way(world: FakeWorld) -> None:
 
 
 def test_a_guest_that_builds_nothing_is_offered_to_nobody(world: FakeWorld) -> None:
-    with pytest.raises(ConfigError, match="builds nothing"):
+    with pytest.raises(ConfigError, match=r"nothing to export.*nothing is built"):
         made(world, store="symlink")

@@ -304,8 +304,9 @@ def furnished(top: Path) -> Path:
     here = Path.cwd()
     os.chdir(top)  # a socket's name is short
     try:
-        with socket.socket(socket.AF_UNIX) as one:
-            one.bind("sock")
+        for name in ("sock", "sock\r and more\x0b\x85"):
+            with socket.socket(socket.AF_UNIX) as one:
+                one.bind(name)
     finally:
         os.chdir(here)
     (top / "sock").chmod(0o640)

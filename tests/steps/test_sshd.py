@@ -1,5 +1,6 @@
 """What the guest's sshd reads: validated, written into the prefix, never through a link of the guest's."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from darlingbuilder.core import keypair
 from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.drift import Drift
-from darlingbuilder.core.errors import BuilderError, ForeignFileError, GuestPathError, KeyFileError, PrerequisiteError
+from darlingbuilder.core.errors import BuilderError, GuestPathError, KeyFileError, PrerequisiteError
 from darlingbuilder.core.managed import HEADER
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import AUTHORIZED_KEYS, GUEST_ETC, HOST_KEY, SSHD_CONFIG, Paths
@@ -244,7 +245,7 @@ def test_a_link_in_the_directorys_place_is_reported_and_not_followed(sshd: Sshd,
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_link_in_a_files_place_is_neither_read_nor_written_through(
+def test_a_link_in_a_files_place_is_replaced_and_neither_read_nor_written_through(
     sshd: Sshd, guest: Tree, tmp_path: Path, path: Path
 ) -> None:
     # given
@@ -255,9 +256,32 @@ def test_a_link_in_a_files_place_is_neither_read_nor_written_through(
     before = outside.read_bytes()
     # then
     assert [drift.what for drift in sshd.check()] == [str(path)]
-    with pytest.raises(ForeignFileError, match="is a symbolic link"):
-        sshd.apply()
+    sshd.apply()
+    assert sshd.check() == []
     assert outside.read_bytes() == before
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("kind", ["a file without our header", "a file without an end", "a pipe", "a directory"])
+def test_what_somebody_in_the_guest_puts_in_a_files_place_keeps_us_from_nothing(
+    sshd: Sshd, guest: Tree, path: Path, kind: str
+) -> None:
+    # given
+    sshd.apply()
+    place = guest.root / path.relative_to("/")
+    place.unlink()
+    match kind:
+        case "a pipe":
+            os.mkfifo(place)
+        case "a directory":
+            (place / "full").mkdir(parents=True)
+        case _:
+            place.write_bytes(b"restrict ssh-ed25519 theirs\n")
+            os.truncate(place, 1 << 40 if kind == "a file without an end" else 30)
+    # then
+    assert str(path) in {drift.what for drift in sshd.check()}
+    sshd.apply()
+    assert sshd.check() == []
 
 
 def test_revert_removes_our_files_and_can_be_repeated(sshd: Sshd, guest: Tree) -> None:

@@ -1,5 +1,6 @@
 """What another machine has to know to build here: where, as whom, by which keys, and what it gets."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from darlingbuilder.core.paths import NIX_MACHINES, SSH_CONFIG
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.keyring import Keyring, Role
 from darlingbuilder.steps.registration import connect_seconds
+from darlingbuilder.steps.store import require_builds
 
-_HOST = re.compile(r"(?!-)[A-Za-z0-9._:-]{1,253}\Z")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _KEY = re.compile(r"/[A-Za-z0-9/._+@=-]+\Z")
 # [USER@]HOST[:PORT], an IPv6 address in brackets; several, to be passed one after the other, with commas between.
@@ -105,13 +107,8 @@ def offer(settings: Settings, world: World, wish: Wish) -> Offer:
 
 
 def _refuse_useless(settings: Settings, wish: Wish) -> None:
-    if not settings.guest_nix:
-        raise ConfigError(
-            'store is "symlink": the guest builds nothing, for this machine or another',
-            hint='set «store» to "overlay" or "copy", then: darlingbuilder init',
-        )
-    if not _HOST.match(wish.host):
-        raise UsageError(f"--host: {wish.host!r} is no host's name or address", hint="as in: --host builder.example")
+    require_builds(settings, purpose="export")
+    _refuse_no_host(wish.host)
     if _ITSELF.match(wish.host):
         raise UsageError(
             f"--host: {wish.host} is what a client calls itself",
@@ -123,6 +120,24 @@ def _refuse_useless(settings: Settings, wish: Wish) -> None:
             hint="let clients come by way of this machine's own sshd, which is the safe way: darlingbuilder export "
             '--jump; or open the port, as in: listen = ["0.0.0.0"], then: darlingbuilder init',
         )
+
+
+def _refuse_no_host(host: str) -> None:
+    named, _, port = host.partition(":")
+    if _HOST.match(named) and port.isdigit():
+        raise UsageError(
+            f"--host: {host!r} is a host with a port", hint=f"the port is the builder's: leave it out, --host {named}"
+        )
+    if not _HOST.match(host) and not _is_ipv6(host):
+        raise UsageError(f"--host: {host!r} is no host's name or address", hint="as in: --host builder.example")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        # A zone is the machine's own, and means nothing on another one.
+        return not ipaddress.IPv6Address(host).scope_id
+    except ValueError:
+        return False
 
 
 def _name(settings: Settings, wish: Wish) -> str:

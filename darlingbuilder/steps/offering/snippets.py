@@ -57,7 +57,7 @@ def needs_no_alias(offer: Offer, nix: Version) -> bool:
 
 def ssh_config(offer: Offer) -> str:
     """Give the alias, as a block of ssh's configuration."""
-    return render.template("client_alias.j2", offer=offer)
+    return render.template("client_alias.j2", offer=offer, alias=offer.name, connect_seconds=offer.connect_seconds)
 
 
 def known_hosts(offer: Offer) -> str:
@@ -99,6 +99,8 @@ TEXTS: Mapping[str, Callable[[Offer, Version], str]] = {
     "nix-darwin": _darwin,
     "nixpkgs-review": _review,
 }
+# Those that say by which keys the client knows whom it logs in to.
+WITH_KNOWN_HOSTS = frozenset({"json", "known-hosts", "nixos", "nix-darwin"})
 
 
 def _machine(offer: Offer) -> Machine:

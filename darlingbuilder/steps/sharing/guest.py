@@ -20,8 +20,9 @@ from darlingbuilder.adapters.nixcopy import DATABASE
 from darlingbuilder.adapters.storedb import StoreDatabase, ValidPath
 from darlingbuilder.core import descent, storepath
 from darlingbuilder.core.storepath import name_of
-from darlingbuilder.steps.sharing import graph, upper
+from darlingbuilder.steps.sharing import graph, temporary, upper
 from darlingbuilder.steps.sharing.registering import Registered, Registering, is_there
+from darlingbuilder.steps.sharing.temporary import Used
 
 # A command line has room for far more.
 _FORGOTTEN_AT_ONCE = 500
@@ -131,6 +132,13 @@ class GuestStore:
             needed = {path for referred in database.references(mine).values() for path in referred}
             needed |= set(database.valid(self._rooted()))
             return Leaning(max(numbers, default=above), frozenset(path for path in needed if not is_own(path)))
+
+    def used(self, named: AbstractSet[str]) -> Used:
+        """Find what is not the guest's own of what its running Nix processes use, and of what is ``named``."""
+        found = temporary.read(self.root / temporary.DIRECTORY)
+        with upper.opened(self._store) as own:
+            paths = frozenset(path for path in found.paths | named if not own.has(name_of(path)))
+        return Used(found.lists, paths)
 
     def duplicates(self, hosts: AbstractSet[str]) -> frozenset[str]:
         """Find own paths that are valid on both sides; what the guest's own roots need is its own for good."""

@@ -9,6 +9,7 @@ from darlingbuilder.core.storepath import is_store_path, name_of
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
 
 _AT_ONCE = 1000
+_RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class HostRoots:
 
     place: Path
     world: World
+
+    @property
+    def running(self) -> "HostRoots":
+        """Those for what running builds use, apart from the others, for they come and go."""
+        return HostRoots(self.place / _RUNNING, self.world)
 
     def held(self) -> set[str]:
         """List the store paths that are kept."""
@@ -46,8 +52,9 @@ class HostRoots:
 
     def remove(self) -> None:
         """Keep nothing any longer, and leave nothing behind."""
-        self.release(self.held())
-        self.world.host.remove_if_empty(self.place)
+        for roots in (self.running, self):
+            roots.release(roots.held())
+            self.world.host.remove_if_empty(roots.place)
 
     def _link(self, path: str) -> Path:
         return self.place / name_of(path)

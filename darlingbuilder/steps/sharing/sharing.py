@@ -16,6 +16,7 @@ from darlingbuilder.core.paths import STORE, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.steps.sharing.guest import GuestStore, Leaning, Withdrawn
 from darlingbuilder.steps.sharing.hostpaths import HostPaths
+from darlingbuilder.steps.sharing.inuse import InUse
 from darlingbuilder.steps.sharing.registering import Registered
 from darlingbuilder.steps.sharing.roots import HostRoots
 from darlingbuilder.steps.sharing.space import FreeSpace
@@ -43,6 +44,7 @@ class Sharing:
     space: FreeSpace = field(init=False)
     _hosts: HostPaths = field(init=False)
     _guests: Changes = field(init=False)
+    _in_use: InUse = field(init=False)
     _leaned: int = 0
     _later: dict[str, ValidPath] = field(default_factory=dict)
     _lost: set[str] = field(default_factory=set)
@@ -57,6 +59,7 @@ class Sharing:
         self.space = FreeSpace(self.settings, self.world.host.real(Paths(self.settings).nix))
         self._hosts = HostPaths(self._host_database)
         self._guests = Changes(self._root / DATABASE)
+        self._in_use = InUse(self.settings, self.world, self._hosts)
 
     def sweep(self) -> None:
         """Remove what hides the host's paths from the guest and is nobody's; the container must be down.
@@ -93,6 +96,8 @@ class Sharing:
         if self.way is None or time.monotonic() < self._resting_until:
             return
         try:
+            # The first of all: a collection on the host waits for nobody.
+            self._in_use.look()
             self._follow_host()
             self._follow_guest()
         except (BuilderError, OSError) as error:
@@ -142,8 +147,9 @@ class Sharing:
         self._roots.release(held - self._lean(above=0))
 
     def end(self) -> None:
-        """End what runs beside the builder."""
+        """End what runs beside the builder, and keep nothing for builds that end with it."""
         self.space.end()
+        self._in_use.end()
 
     def _follow_host(self) -> None:
         news = self._hosts.look()

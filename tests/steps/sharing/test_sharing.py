@@ -1,23 +1,32 @@
 """Sharing as serve runs it: what the guest knows follows the host, and the host keeps what the guest needs."""
 
+import fcntl
 import os
+import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from darlingbuilder.adapters import storedb
+from darlingbuilder.adapters import process, procfs, storedb
 from darlingbuilder.adapters.nixcopy import DATABASE
+from darlingbuilder.adapters.process import Start
+from darlingbuilder.core import wait
 from darlingbuilder.core.errors import NixError
 from darlingbuilder.core.paths import NIX_STORE_CONF, Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import below, name_of
 from darlingbuilder.steps.sharing.parting import part
 from darlingbuilder.steps.sharing.sharing import Sharing
+from darlingbuilder.steps.sharing.temporary import DIRECTORY
 from darlingbuilder.steps.sharing.way import Way
 from darlingbuilder.steps.store import Store
+from tests.fakes.darling import FakeProgram
 from tests.fakes.furnished import scratch
 from tests.fakes.nix import add
 from tests.fakes.world import FakeWorld, fake_world
@@ -67,7 +76,27 @@ def begun(world: FakeWorld, way: Way = Way.REGISTRATION) -> Sharing:
 
 
 def roots(world: FakeWorld) -> set[str]:
-    return set(world.host.names(HOST_ROOTS))
+    return set(world.host.names(HOST_ROOTS)) - {"running"}
+
+
+def kept_for_builds(world: FakeWorld) -> set[str]:
+    return set(world.host.names(HOST_ROOTS / "running"))
+
+
+@contextmanager
+def temporary_roots(world: FakeWorld, name: str, *paths: str) -> Iterator[BinaryIO]:
+    """Be a Nix of the guest's that uses ``paths``, and has died afterwards, its list left behind."""
+    place = state(world) / DIRECTORY
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / name).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b"".join(path.encode(errors="surrogateescape") + b"\0" for path in paths))
+        file.flush()
+        yield file
+
+
+def wait_for_next_look() -> None:
+    time.sleep(1.1)
 
 
 def test_at_its_start_all_that_the_host_has_is_known(world: FakeWorld) -> None:
@@ -239,6 +268,105 @@ def test_roots_that_cannot_be_written_end_nothing_and_are_written_later(world: F
     sharing.tidy()
 
     assert roots(world) == {name_of(A)}
+
+
+def test_what_a_running_nix_of_the_guest_uses_is_kept_for_as_long(world: FakeWorld) -> None:
+    sharing = begun(world)
+    with temporary_roots(world, "4711", A, B, X):
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A)}
+        assert world.nix.guarded == {A}
+        # then: what is kept for own paths is not touched by a tidying up, nor the other way round
+        sharing.tidy()
+        assert kept_for_builds(world) == {name_of(A)}
+    # given: it has died, and its list is left
+    wait_for_next_look()
+    sharing.look()
+    assert kept_for_builds(world) == set()
+
+
+def test_what_comes_into_use_later_is_kept_and_what_is_out_of_use_given_back(world: FakeWorld) -> None:
+    add(world.host.root, B, {"file": "host's"})
+    sharing = begun(world)
+    with temporary_roots(world, "1", A) as growing:
+        sharing.look()
+        growing.write(B.encode() + b"\0")
+        growing.flush()
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A), name_of(B)}
+        (state(world) / DIRECTORY / "1").unlink()
+        sharing.look()
+        assert kept_for_builds(world) == set()
+
+
+def test_what_a_builder_s_command_line_names_is_kept_while_it_runs(world: FakeWorld) -> None:
+    sharing = begun(world)
+    with temporary_roots(world, "1"):
+        world.darling.start("/bin/builder", "-c", f"cat {A}/text >> {X}", log=BytesIO())
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A)}
+        world.darling.programs[-1].code = 0
+        wait_for_next_look()
+        sharing.look()
+        assert kept_for_builds(world) == set()
+
+
+def test_what_a_build_is_given_in_files_is_kept_while_it_runs(world: FakeWorld, tmp_path: Path) -> None:
+    for path in (B, C):
+        add(world.host.root, path, {"file": "host's"})
+    sharing = begun(world)
+    top = world.darling.files().real(Path("/private/tmp/nix-build-x"))
+    top.mkdir(parents=True)
+    (top / ".attr-0").write_text(f"cat {A}/text")
+    (top / ".attrs.json").write_text(f'{{"needed":["{B}"]}}')
+    # given: what has nothing to do with it, or leads elsewhere
+    (top / "source").write_text(C)
+    (tmp_path / "secret").write_text(C)
+    (top / ".attr-link").symlink_to(tmp_path / "secret")
+    os.mkfifo(top / ".attr-pipe")
+    inside = f"/{top.relative_to(world.darling.prefix)}"
+    with temporary_roots(world, "1"), running_build(world, inside), running_build(world, f"/../../{tmp_path}"):
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A), name_of(B)}
+
+
+@contextmanager
+def running_build(world: FakeWorld, top: str) -> Iterator[None]:
+    """Have a process run in the guest that has a build's environment."""
+    words = ("env", "-i", f"NIX_BUILD_TOP={top}", "/bin/sleep", "60")
+    with Path(os.devnull).open("wb") as log:
+        child = process.spawn(*words, start=Start(), log=log)
+    assert wait.until(lambda: f"NIX_BUILD_TOP={top}" in procfs.environment(child.pid), seconds=5)
+    world.darling.programs.append(FakeProgram(child.pid, ("/bin/bash",)))
+    try:
+        yield
+    finally:
+        process.kill(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def test_at_the_builder_s_end_nothing_is_kept_for_builds(world: FakeWorld) -> None:
+    sharing = begun(world)
+    with temporary_roots(world, "1", A):
+        sharing.look()
+        sharing.end()
+    assert kept_for_builds(world) == set()
+
+
+def test_what_the_guest_puts_among_its_lists_does_no_harm(world: FakeWorld) -> None:
+    sharing = begun(world)
+    with temporary_roots(world, "1", A, "/nix/store/../../etc/passwd", "\udcff") as lists:
+        place = Path(lists.name).parent
+        os.mkfifo(place / "2")
+        (place / "3").symlink_to("/dev/zero")
+        (place / "4").mkdir()
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A)}
+        # and: where a link stands in the place of the directory, it is not followed
+        place.rename(place.with_name("elsewhere"))
+        place.symlink_to("elsewhere")
+        sharing.look()
+        assert kept_for_builds(world) == set()
 
 
 def test_names_that_the_guest_makes_up_get_no_root(world: FakeWorld) -> None:
