@@ -68,6 +68,7 @@ def keep(source: Path, kept: Path, way: Way) -> None:
             _cloned(source, kept)
         case Way.TAR:
             _packed(source, kept, sockets)
+    _settle(kept.parent)
 
 
 def bring_back(kept: Path, target: Path, way: Way) -> None:
@@ -77,6 +78,7 @@ def bring_back(kept: Path, target: Path, way: Way) -> None:
             _cloned(kept, target)
         case Way.TAR:
             _unpacked(kept, target)
+    _settle(target)
 
 
 def fill(source: Path, target: Path) -> None:
@@ -86,6 +88,7 @@ def fill(source: Path, target: Path) -> None:
     """
     list(_sockets(source))  # for what lies too deep
     _run("cp", "--archive", "--no-target-directory", str(source), str(target))
+    _settle(target)
 
 
 def size(directory: Path) -> int:
@@ -145,6 +148,11 @@ def _below(top: Path) -> Iterator[tuple[Descent, str, os.stat_result]]:
         yield from descent.entries(opened)
     finally:
         os.close(opened)
+
+
+def _settle(copied: Path) -> None:
+    """Have on the disk what was copied: its original may be removed next, and then the power be lost."""
+    _run("sync", "--file-system", str(copied))
 
 
 def _compressed() -> tuple[str, ...]:
