@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -191,11 +192,22 @@ class Tree:
             os.fsync(target_parent)
 
     def remove(self, path: Path) -> None:
-        """Remove the file, link or whole directory ``path``. Succeeds if it is already gone."""
+        """Remove the file, link or whole directory ``path``. Succeeds if it is already gone.
+
+        Raises ForeignFileError where something is mounted; what is in that stays.
+        """
         if self.attributes(path) is None:
             return
         with self._parent(path) as (parent, name):
-            descent.remove(parent, name)
+            try:
+                descent.remove(parent, name)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                raise ForeignFileError(
+                    f"{self.real(path)}: something is mounted on it, or below it",
+                    hint="see what that is (findmnt), and unmount it; then try again",
+                ) from error
 
     def sweep(self, path: Path) -> None:
         """Remove what killed writers have left of the file ``path``, which nobody writes meanwhile."""
