@@ -13,8 +13,9 @@ from darlingbuilder.adapters.namespaces import Layers, Place
 from darlingbuilder.adapters.process import Completed, Running, Start
 from darlingbuilder.core import ending, wait
 from darlingbuilder.core.errors import DarlingError, GuestPathError, PrerequisiteError
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.paths import PASSWD, straight
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 
 _SERVER = "darlingserver"
 _PID_FILE = Path("/.init.pid")

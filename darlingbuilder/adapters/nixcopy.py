@@ -11,7 +11,8 @@ from darlingbuilder.adapters.pipe import Command
 from darlingbuilder.adapters.process import Account, Completed
 from darlingbuilder.core import storepath
 from darlingbuilder.core.attributes import Kind
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.links import Links
+from darlingbuilder.core.tree import Tree
 
 _NIX = Path("nix")
 DATABASE = _NIX / "var/nix/db/db.sqlite"

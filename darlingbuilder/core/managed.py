@@ -7,8 +7,9 @@ from pathlib import Path
 from darlingbuilder.core import drift
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import ROOT, Links, Tree
+from darlingbuilder.core.tree import ROOT, Tree
 
 HEADER = "# managed by darlingbuilder"
 # No file of ours is longer; what somebody in the guest has put in the place of one may be, and is not read for that.

@@ -1,7 +1,6 @@
 """The only module that reads and writes files of the machine and of the guest."""
 
 import contextlib
-import enum
 import errno
 import os
 from collections.abc import Iterator
@@ -11,22 +10,11 @@ from pathlib import Path, PurePosixPath
 from darlingbuilder.core import descent, unfinished
 from darlingbuilder.core.attributes import Attributes, Kind, described
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
+from darlingbuilder.core.links import REPLACED, Links, open_directory
 from darlingbuilder.core.owner import Owner
 
 # The longest of the guest's files that we read is sshd itself, of some MiB.
 LONGEST = 1 << 24
-_HERE = os.O_DIRECTORY | os.O_CLOEXEC
-_REPLACED = "somebody in the guest has replaced it; remove it, or make a new prefix: darlingbuilder reset"
-
-
-class Links(enum.Enum):
-    """Whether symbolic links among the parents of a path are followed.
-
-    The guest's user may plant links in the prefix; root must not follow them.
-    """
-
-    FOLLOWED = "followed"
-    REFUSED = "refused"
 
 
 ROOT = Owner(0, 0)
@@ -71,7 +59,7 @@ class Tree:
         if content is not None and len(content) > LONGEST:
             raise GuestPathError(
                 f"{self.real(path)} is longer than {LONGEST >> 20} MiB, as nothing is that belongs there",
-                hint=_REPLACED,
+                hint=REPLACED,
             )
         return content
 
@@ -262,31 +250,11 @@ class Tree:
 
     @contextlib.contextmanager
     def _directory(self, path: Path) -> Iterator[int]:
-        relative = PurePosixPath(path).relative_to("/")
-        if self.links is Links.FOLLOWED:
-            descriptor = os.open(self.root / relative, os.O_RDONLY | _HERE)
-        else:
-            descriptor = self._descend(relative)
+        directory = open_directory(self.root, PurePosixPath(path).relative_to("/"), self.links)
         try:
-            yield descriptor
+            yield directory
         finally:
-            os.close(descriptor)
-
-    def _descend(self, relative: PurePosixPath) -> int:
-        """Open ``relative`` component by component, so that no link on the way is followed."""
-        descriptor = os.open(self.root, os.O_RDONLY | _HERE | os.O_NOFOLLOW)
-        for name in relative.parts:
-            outer = descriptor
-            try:
-                descriptor = os.open(name, os.O_RDONLY | _HERE | os.O_NOFOLLOW, dir_fd=outer)
-            except NotADirectoryError:
-                raise GuestPathError(
-                    f"{self.root / relative}: {name} is no directory of its own",
-                    hint=_REPLACED,
-                ) from None
-            finally:
-                os.close(outer)
-        return descriptor
+            os.close(directory)
 
 
 def _at(name: str, flags: int, parent: int) -> int:

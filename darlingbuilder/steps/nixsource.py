@@ -13,9 +13,10 @@ from darlingbuilder.adapters.world import World
 from darlingbuilder.core import compatibility, storepath
 from darlingbuilder.core.attributes import Kind
 from darlingbuilder.core.errors import ConfigError
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.paths import STORE, Paths
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.pristine import Brought, Pristine
 from darlingbuilder.steps.profile import TOOLS, holds_nix, in_tree, nix_tree
 

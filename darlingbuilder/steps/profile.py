@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from darlingbuilder.adapters.world import World
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import Paths
 from darlingbuilder.core.settings import Settings
 from darlingbuilder.core.storepath import is_store_path
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 
 # Below <state>/nix, which the guest sees as /nix.
 _PROFILES = Path("/var/nix/profiles")

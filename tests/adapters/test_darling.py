@@ -16,7 +16,7 @@ from darlingbuilder.adapters.darling import Launcher
 from darlingbuilder.adapters.process import Start
 from darlingbuilder.core import wait
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
-from darlingbuilder.core.tree import Links
+from darlingbuilder.core.links import Links
 from tests.fakes.programs import write
 
 PID_FILE = ".init.pid"

@@ -10,7 +10,8 @@ import pytest
 from darlingbuilder.adapters import child, process
 from darlingbuilder.core import descent
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.links import Links
+from darlingbuilder.core.tree import Tree
 from tests.fakes.deep import DEPTH, NAME, dig, few_descriptors
 from tests.privileges import bound_by_permissions
 

@@ -8,9 +8,10 @@ import pytest
 from darlingbuilder.core import managed
 from darlingbuilder.core.drift import Drift
 from darlingbuilder.core.errors import ForeignFileError
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.managed import HEADER, ManagedFile
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 from tests.fakes.ledger import LedgerTree
 
 PATH = Path("/etc/ours.conf")

@@ -10,8 +10,9 @@ import pytest
 from darlingbuilder.core import unfinished
 from darlingbuilder.core.attributes import Attributes, Kind
 from darlingbuilder.core.errors import ForeignFileError, GuestPathError
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.owner import Owner
-from darlingbuilder.core.tree import LONGEST, Links, Tree
+from darlingbuilder.core.tree import LONGEST, Tree
 
 ME = Owner(os.geteuid(), os.getegid())
 FILE = Path("/etc/ours")

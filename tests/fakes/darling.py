@@ -16,9 +16,10 @@ from darlingbuilder.adapters.process import Account, Completed, Running
 from darlingbuilder.adapters.procfs import Process
 from darlingbuilder.core.attributes import Attributes
 from darlingbuilder.core.errors import DarlingError, PrerequisiteError
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.paths import PASSWD
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 from tests.fakes.ledger import LedgerTree
 
 # Above the kernel's largest pid: nobody who looks for it finds it, nobody who signals it hits anything.

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import IO
 
 from darlingbuilder.adapters.process import Account
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.owner import Owner
 from darlingbuilder.core.settings import Settings
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.darling import FakeDarling, GuestTree
 from tests.fakes.ledger import LedgerTree

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from darlingbuilder.core.links import Links
 from darlingbuilder.core.storepath import below
-from darlingbuilder.core.tree import Links, Tree
+from darlingbuilder.core.tree import Tree
 from darlingbuilder.steps.profile import TOOLS, Generation, Profile
 
 OLD = "/nix/store/zhkrf34sb7x28l10jzzzmf809cl6rxw3-nix-2.19.3"
