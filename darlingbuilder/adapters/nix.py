@@ -83,7 +83,7 @@ class HostNix(Protocol):
     def guard(self, paths: Sequence[str]) -> None:
         """Have a garbage collection that runs on the host spare ``paths``, which have got roots while it ran.
 
-        It may have taken some before: they are not valid then, and nothing is fetched.
+        It may have taken some before: they are not valid then, and nothing is fetched. None of them is a derivation.
         """
 
     def has(self, root: Path, path: str, *, account: Account | None = None) -> bool:

@@ -43,12 +43,12 @@ class HostPaths:
     def hashes(self) -> dict[str, str]:
         """Give all that can be shared and is valid at this moment, with the contents' hashes. Raises NixError."""
         with storedb.opened(self.database) as database:
-            return {path: digest for path, digest in database.all_hashes().items() if _is_sharable(path)}
+            return {path: digest for path, digest in database.all_hashes().items() if is_sharable(path)}
 
     def sizes(self) -> dict[str, int]:
         """Give all that can be shared and is valid at this moment, with its bytes as archives. Raises NixError."""
         with storedb.opened(self.database) as database:
-            return {path: size for path, size in database.all_sizes().items() if _is_sharable(path)}
+            return {path: size for path, size in database.all_sizes().items() if is_sharable(path)}
 
     def describe(self, paths: AbstractSet[str]) -> list[ValidPath]:
         """Describe those of ``paths`` that are valid at this moment. Raises NixError."""
@@ -79,7 +79,7 @@ class HostPaths:
         gone = {path for number, path in self._known.items() if number not in now}
         self._known = now
         valid = self.valid
-        return News([one for one in added if _is_sharable(one.path)], gone - valid, gone & valid)
+        return News([one for one in added if is_sharable(one.path)], gone - valid, gone & valid)
 
     def still(self, paths: AbstractSet[str]) -> set[str]:
         """Give those of ``paths`` that are valid at this moment. Raises NixError."""
@@ -87,5 +87,6 @@ class HostPaths:
             return set(database.valid(paths))
 
 
-def _is_sharable(path: str) -> bool:
+def is_sharable(path: str) -> bool:
+    """Whether the guest can be told of the store path ``path``: it is no derivation."""
     return not path.endswith(_DERIVATION)

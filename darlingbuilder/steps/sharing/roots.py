@@ -6,7 +6,7 @@ from pathlib import Path
 
 from darlingbuilder.adapters.world import World
 from darlingbuilder.core.storepath import is_store_path, name_of
-from darlingbuilder.steps.sharing.hostpaths import HostPaths
+from darlingbuilder.steps.sharing.hostpaths import HostPaths, is_sharable
 
 _AT_ONCE = 1000
 _RUNNING = "running"
@@ -34,8 +34,8 @@ class HostRoots:
 
         A collection that runs has read its roots already; only Nix can tell it of new ones. Raises NixError.
         """
-        # The guest's user may have made them up.
-        valid = hosts.still(frozenset(filter(is_store_path, paths)))
+        # The guest's user may have made them up. A derivation would be built: the host's Nix is told by realising.
+        valid = hosts.still(frozenset(path for path in paths if is_store_path(path) and is_sharable(path)))
         new = sorted(path for path in valid if self.world.host.link(self._link(path)) != path)
         for path in new:
             self.world.host.write_link(self._link(path), path)

@@ -378,6 +378,16 @@ def test_names_that_the_guest_makes_up_get_no_root(world: FakeWorld) -> None:
     assert roots(world) == set()
 
 
+def test_no_derivation_of_the_host_s_is_kept_for_keeping_it_would_build_it(world: FakeWorld) -> None:
+    derivation = f"{B}.drv"
+    add(world.host.root, derivation, {"file": "host's"})
+    sharing = begun(world)
+    with temporary_roots(world, "1", A, derivation):
+        sharing.look()
+        assert kept_for_builds(world) == {name_of(A)}
+    assert world.nix.guarded == {A}
+
+
 def test_after_a_switch_to_a_store_of_its_own_nothing_is_left(world: FakeWorld) -> None:
     sharing = begun(world)
     add(state(world), Y, {"file": "built"}, (A,))
