@@ -2,7 +2,10 @@
 
 
 def plain(text: str) -> str:
-    """Mark in a line of ``text`` what a terminal would obey, or would not show, and what is no Unicode."""
+    """Mark in a line of ``text`` what a terminal would obey, or would not show, and what is no Unicode.
+
+    A tab becomes a space: where it leads to is for a terminal to say.
+    """
     return "".join(
-        letter if letter.isprintable() or letter == "\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text.replace("\t", " ")
     )

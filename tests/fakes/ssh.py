@@ -66,7 +66,15 @@ class _Begun:
     over: bool = False
 
     def __post_init__(self) -> None:
-        threading.Thread(target=lambda: self.said.append(self.talk()), daemon=True).start()
+        threading.Thread(target=self._go_on, daemon=True).start()
+
+    def _go_on(self) -> None:
+        try:
+            self.said.append(self.talk())
+        except (OSError, ValueError):
+            # What one that was ended still talks to may be gone by now.
+            if not self.over:
+                raise
 
     def answer(self) -> Completed | None:
         """See Session."""
