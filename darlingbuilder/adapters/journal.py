@@ -131,6 +131,12 @@ def last_error(unit: str, invocation: str) -> str | None:
     return None
 
 
+def understands(since: str) -> bool:
+    """Tell whether journalctl can read ``since`` as a point in time (systemd.time(7))."""
+    said = process.run("journalctl", "--quiet", "--lines=0", f"--since={since}", timeout=_SECONDS, check=False)
+    return said.code == 0 or "timestamp" not in said.stderr
+
+
 def show(
     matches: Sequence[str], *, follow: bool, since: str | None, lines: int | None, priority: str | None, json: bool
 ) -> NoReturn:

@@ -25,6 +25,8 @@ from darlingbuilder.core.plain import plain
 local.env.clear()
 
 TIMED_OUT = 124
+# The paths of a whole store are some 10 MB; a guest's program may print without an end.
+_MOST_PRINTED = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,9 @@ def run(
 ) -> Completed:
     """Run a program for at most ``timeout`` seconds and capture what it prints; what goes to ``stdout`` is not.
 
-    Raises CommandError if it does not give 0; with ``check=False`` the status is in what is returned. Output goes
-    through files, not pipes: a grandchild that outlives the program cannot keep us waiting.
+    Raises CommandError if it does not give 0; with ``check=False`` the status is in what is returned. More than
+    64 MiB on a stream is an error in any case. Output goes through files, not pipes: a grandchild that outlives the
+    program cannot keep us waiting.
     """
     words = tuple(map(str, argv))
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -103,7 +106,7 @@ def run(
         given = source if isinstance(stdin, bytes) else stdin
         running = _popen(words, start or Start(), stdin=given, stdout=stdout or out, stderr=err)
         code = _ended(running, timeout)
-        completed = Completed(words, code, _text(out), _text(err))
+        completed = Completed(words, code, _text(out, words), _text(err, words))
     if code != 0:
         log.debug("ended", command=completed.line, outcome=_outcome(code, timeout))
     if check and code != 0:
@@ -220,9 +223,15 @@ def _kill_session(running: Running) -> None:
     running.wait()
 
 
-def _text(file: IO[bytes]) -> str:
+def _text(file: IO[bytes], words: tuple[str, ...]) -> str:
     file.seek(0)
-    return file.read().decode(errors="replace")
+    printed = file.read(_MOST_PRINTED + 1)
+    if len(printed) > _MOST_PRINTED:
+        raise CommandError(
+            f"«{shlex.join(words)}» printed more than {_MOST_PRINTED >> 20} MiB",
+            hint="run it by hand to see what it prints so much of",
+        )
+    return printed.decode(errors="replace")
 
 
 def _outcome(code: int, timeout: float) -> str:

@@ -15,6 +15,11 @@ def run(context: Context, arguments: Namespace) -> ExitCode:
         if arguments.follow or arguments.json or arguments.since:
             raise UsageError("--build is the whole log of one build", hint="leave -f, --json and --since out")
         process.become(nixtool.tool("nix-store"), "--read-log", arguments.build, start=process.Start())
+    if arguments.since and not journal.understands(arguments.since):
+        raise UsageError(
+            f"--since {arguments.since}: no point in time",
+            hint="as in --since=-1h, --since=today or --since='2026-01-31 12:00'; systemd.time(7) has the rest",
+        )
     journal.show(
         _matches(context, arguments.whose),
         follow=arguments.follow,

@@ -36,7 +36,7 @@ class Client:
 
     def admit(self, name: str = "laptop") -> None:
         """Have the builder let it in."""
-        self.site.machine.run("darlingbuilder", "client", "add", name, "--key", "-", stdin=self.key, timeout=60)
+        self.site.tool("client", "add", name, "--key", "-", stdin=self.key, timeout=60)
 
     def export(self, *words: str) -> str:
         """Give what the site exports for it."""

@@ -55,11 +55,16 @@ class Site:
         return self
 
     def tool(
-        self, *words: str, check: bool = True, timeout: float = 180, env: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout: float = 180,
+        env: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run ``darlingbuilder``."""
         whose = ("--instance", self.instance) if self.instance else ()
-        return self.machine.run("darlingbuilder", *whose, *words, check=check, timeout=timeout, env=env)
+        return self.machine.run("darlingbuilder", *whose, *words, stdin=stdin, check=check, timeout=timeout, env=env)
 
     def status(self) -> tuple[int, dict[str, Any]]:
         """Give the exit code and the answer of ``status --json``."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -180,6 +181,27 @@ def test_on_demand_a_client_starts_the_builder(client: Client) -> None:
     assert "1 connection(s)" in client.site.tool("client", "remove", "laptop").stdout
     theirs.communicate(timeout=20)
     assert theirs.returncode != 0
+
+
+def test_one_of_a_named_builder_builds_there_and_is_unknown_to_the_other(client: Client) -> None:
+    # given
+    named = replace(client.site, instance="second", settings={})
+    named.configure(listen=[HOST], supported_features=["second"]).tool("init")
+    theirs = replace(client, site=named)
+    try:
+        theirs.admit()
+        # when
+        theirs.configure("--host", HOST)
+        # then
+        assert_builds(theirs, "by-name", features='"second"')
+        assert clients(client.site) == []
+        assert client.key.split()[1] not in client.site.file(guest(client.site)).read_text()
+        named.tool("client", "remove", "laptop")
+        assert theirs.nix_build(derivation("by-name-again", features='"second"')).rc != 0
+    finally:
+        named.tool("uninstall", "--purge")
+        named.file(named.config).unlink()
+    client.site.assert_healthy(build=False)
 
 
 # -- the host's store ---------------------------------------------------------------------------------

@@ -28,7 +28,6 @@ LONG = """
   derivation { name = "long-%s"; system = "x86_64-darwin"; builder = "/bin/sh"; requiredSystemFeatures = [ "%s" ];
     args = [ "-c" "/bin/sleep %s; echo done > $out" ]; }
 """
-
 UNDER_WAY = "for n in $(seq 300); do pgrep -f 'sleep %s$' > /dev/null && exit; sleep 0.1; done; exit 1"
 
 
@@ -63,11 +62,7 @@ def building(builder: Site, name: str, feature: str, *, seconds: int = 12) -> It
         env={"NIX_REMOTE": "daemon"},
     )  # fmt: skip
     # A connection is the sign that the build has reached its builder.
-    builder.machine.run(
-        "sh",
-        "-c",
-        f"for n in $(seq 300); do pgrep -f 'sleep {seconds}$' > /dev/null && exit; sleep 0.1; done; exit 1",
-    )
+    builder.machine.run("sh", "-c", UNDER_WAY % seconds)
     yield
     _, said = running.communicate(timeout=60)
     assert running.returncode == 0, said.decode()
@@ -197,6 +192,29 @@ def test_one_may_wait_for_a_connection_while_the_other_serves(both: Both) -> Non
     both.healthy()
     both.second.set(on_demand=False).tool("init")
     both.healthy()
+
+
+def test_both_may_wait_and_a_build_wakes_the_one_that_it_is_for(both: Both) -> None:
+    for builder in (both.first, both.second):
+        builder.set(on_demand=True, idle_timeout=5).tool("init")
+        builder.tool("stop")
+        builder.tool("init")
+    assert waiting(both) == [True, True]
+
+    built = both.first.build(LONG % ("woken-alone", NAME, 0))
+
+    assert "on 'ssh-ng://darling-builder-second'" in built.stderr
+    assert waiting(both) == [True, False]
+    assert both.first.build(LONG % ("woken-next", "first", 0)).rc == 0
+    both.healthy()
+    for builder in (both.first, both.second):
+        builder.set(on_demand=False).tool("init")
+    both.healthy()
+
+
+def waiting(both: Both) -> list[bool]:
+    """Tell of the first and the second whether it is down until somebody connects."""
+    return [builder.status()[1]["waiting"] for builder in (both.first, both.second)]
 
 
 def test_the_first_goes_and_the_second_stays(both: Both, pristine: Tree) -> None:

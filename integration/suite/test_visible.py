@@ -233,6 +233,7 @@ def test_the_journal_keeps_what_was_said_field_by_field(seen: Site) -> None:
     assert len(seen.tool("logs", "--lines", "2").stdout.splitlines()) == 2
     assert "serving " not in seen.tool("logs", "--priority", "err").stdout
     assert "serving " not in seen.tool("logs", "own", "--since", "+1h").stdout
+    assert "--since soon: no point in time" in seen.tool("logs", "--since", "soon", check=False).stderr
 
 
 def test_the_log_of_one_build_is_shown(seen: Site) -> None:

@@ -29,6 +29,11 @@ def test_a_signal_is_named() -> None:
         process.run("sh", "-c", "kill -TERM $$")
 
 
+def test_what_is_printed_without_an_end_is_not_taken_in() -> None:
+    with pytest.raises(CommandError, match="printed more than 64 MiB"):
+        process.run("head", "-c", "65M", "/dev/zero", check=False)
+
+
 def test_the_environment_is_exactly_what_is_said() -> None:
     completed = process.run("env", start=Start(environment={"ONLY": "this"}))
     assert completed.stdout == "ONLY=this\n"

@@ -10,7 +10,11 @@ from tests.fakes.programs import OWN_PATH, write
 from tests.test_program import start
 
 NIX = "--unit nix-daemon.service --unit nix-daemon@*.service"
-SAY = 'echo "$(basename "$0")" "$@"'
+SAY = """case $* in
+*nonsense*) echo "Failed to parse timestamp: nonsense" >&2; exit 1;;
+*--lines=0*) ;;
+*) echo "$(basename "$0")" "$@";;
+esac"""
 
 
 def logs(tmp_path: Path, *words: str) -> tuple[int, list[str], str]:
@@ -41,7 +45,9 @@ def test_the_journal_is_asked_for_what_is_wanted(tmp_path: Path, words: str, exp
     assert (code, called) == (0, expected.split())
 
 
-@pytest.mark.parametrize("words", ["--lines=-1", "--lines=all", "--priority=loud", "kernel", "--build x -f"])
+@pytest.mark.parametrize(
+    "words", ["--lines=-1", "--lines=all", "--priority=loud", "--since=nonsense", "kernel", "--build x -f"]
+)
 def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, words: str) -> None:
     code, called, err = logs(tmp_path, *words.split())
     assert (code, called) == (ExitCode.USAGE, [])

@@ -35,6 +35,21 @@ _NOFILE = 1024
 _LIMIT = re.compile(r"^LimitNOFILE=([0-9]+)(?::[0-9]+)?$", re.MULTILINE)
 
 Files = dict[Path, bytes]
+# clock_gettime(2)'s CLOCK_REALTIME_COARSE: the time of the kernel's last tick, which files get.
+_COARSE = 5
+_SHORT = 1000
+
+
+def next_tick() -> float:
+    """Give a time, in seconds of the epoch, between those of the files that were written and of those that will be.
+
+    A tick is up to 10 ms; a start that took less would seem younger than a file that was written after it.
+    """
+    before = now = time.clock_gettime_ns(_COARSE)
+    while now == before:
+        time.sleep(0.0005)
+        now = time.clock_gettime_ns(_COARSE)
+    return (now - _SHORT) / 1e9
 
 
 @dataclass(slots=True)
@@ -53,7 +68,6 @@ class FakeSystemd:
     heeds: dict[str, Callable[[signal.Signals], None]] = field(default_factory=dict)
     itself: Manager = _MANAGER
     on_start: Callable[[str], None] = lambda _name: None
-    clock: Callable[[], float] = time.time
     _running: dict[str, UnitState] = field(default_factory=dict)
     _read: dict[str, Files] = field(default_factory=dict)
     _enabled: set[str] = field(default_factory=set)
@@ -91,9 +105,7 @@ class FakeSystemd:
             )
             raise SystemdError(f"the start of {name} failed", hint=f"journalctl --unit {name}")
         self._last_pid += 1
-        active = replace(
-            _ABSENT, activity=Activity.ACTIVE, sub="running", since=self.clock(), main_pid=self._last_pid
-        )
+        active = replace(_ABSENT, activity=Activity.ACTIVE, sub="running", since=next_tick(), main_pid=self._last_pid)
         self._running[name] = active
         self.on_start(name)
 
